@@ -336,6 +336,7 @@ MAIL_FIRST, GUARDED = (
         ),
         (merge_all("id", "phone"), "create", {"id": "x", **NEW}, "created x"),
         (merge_all("id", "phone"), "refuse", {"id": "x", **BOB}, "UnknownId"),
+        (all_agree("phone", "id"), "refuse", {"id": "x", **BOB}, "UnknownId"),
         (GUARDED, "next", {"id": "x", **BOB}, "created x"),
         # None at all.
         (first_match("id", "phone"), "refuse", BOB, "unchanged c-2"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -100,6 +100,15 @@ class TestAnotherContact:
             (),
         )
 
+    @pytest.mark.parametrize("how", [{}, {"id": "c-1"}])
+    def test_refusal_names_each_key_that_matches(self, how: dict[str, Any]) -> None:
+        """And the id of the call, which decides alone."""
+        book = make_book(all_agree("email", "phone"))
+        with pytest.raises(errors.KeysDisagree) as caught:
+            book.upsert({**ADA, "phone": "1"}, visitor="c-2", **how)
+        assert caught.value.keys == ("visitor", *how, "email", "phone")
+        assert caught.value.ids == ("c-2", "c-1")
+
     def test_rule_of_a_merge_may_refuse_the_call(self) -> None:
         fields = {**FIELDS, "pages": field(on_merge=rules.refuse_if(["/start"]))}
         policy = Policy(first_match("email"), fields, on_no_key="create")
@@ -163,10 +172,27 @@ class TestUnknown:
         with pytest.raises(errors.NoMatchKey):
             ContactBook.load(policy, book.dump()).upsert({"name": "A"}, visitor="x")
 
+    def test_unknown_visitor_changes_nothing_else(self) -> None:
+        """``all_agree`` consults each key, and ``never`` refuses the id of another."""
+        options: dict[str, Any] = {"id_field": "id", "on_no_key": "create"}
+        book = make_book(all_agree("id", "email"), **options)
+        outcome = book.upsert({**ADA, "id": "u-7"}, visitor="x")
+        assert (outcome.contact.id, outcome.matched_by) == ("c-1", "email")
+        book = make_book(never(), **options)
+        with pytest.raises(errors.KeyInUse):
+            book.upsert({"name": "A", "id": "c-1"}, visitor="x")
+
     @pytest.mark.parametrize("visitor", ["", 7, "\ud800"])
     def test_bad_visitor_is_refused(self, book: ContactBook, visitor: Any) -> None:
         with pytest.raises(errors.InvalidField, match="visitor: "):
             book.upsert(ADA, visitor=visitor)
+
+    @pytest.mark.parametrize("verb", ["upsert", "plan"])
+    def test_bad_visitor_is_refused_before_a_bad_patch(
+        self, book: ContactBook, verb: str
+    ) -> None:
+        with pytest.raises(errors.InvalidField):
+            getattr(book, verb)({"emial": "ada@x.org"}, visitor="")
 
     def test_plan_is_stale_once_the_visitor_is_there(self, book: ContactBook) -> None:
         plan = book.plan(ADA, visitor="x")
@@ -182,6 +208,65 @@ def test_merge_all_merges_the_visitor_too() -> None:
     outcome = twice(book, "upsert", {**ADA, "phone": "2"}, visitor="c-3")
     assert outcome.contact.merged_ids == ("c-2", "c-3")
     assert twice(book, "upsert", ADA, visitor="c-2").unchanged
+
+
+class TestLimit:
+    """``on_limit="drop"``: the visitor is the first that is left out."""
+
+    LINES: ClassVar[dict[str, Any]] = {
+        name: field(key=normalize.exact, keep_aliases=True, max_forms=1)
+        for name in ("email", "phone", "card")
+    }
+
+    @pytest.fixture
+    def book(self) -> ContactBook:
+        """Return a book with c-1, a contact, and c-2, a visitor."""
+        policy = Policy(merge_all("email", "phone"), self.LINES, on_limit="drop")
+        book = ContactBook(policy, ids=map("c-{}".format, count(1)).__next__)
+        book.create({"email": "a", "card": "1"})
+        book.create({"card": "2"})
+        return book
+
+    def test_visitor_stays_and_is_reported(self, book: ContactBook) -> None:
+        patch = {"email": "a", "phone": "1"}
+        plan = book.plan(patch, visitor="c-2")
+        note = "stays apart: the contact would hold too many keys"
+        assert (plan.trace[0].key, plan.trace[0].note) == ("visitor", note)
+        outcome = twice(book, "upsert", patch, visitor="c-2")
+        assert (outcome.result, outcome.contact.id) == ("updated", "c-1")
+        assert dict(outcome.ignored) == {"visitor": "limit"}
+        assert (outcome.also_matched, outcome.contact["phone"]) == (("c-2",), "1")
+
+    def test_keys_are_left_out_of_a_patch_of_the_visitor(
+        self, book: ContactBook
+    ) -> None:
+        """All of them, as of a patch with an id; a known one or not."""
+        patch = {"email": ["b", "c"], "phone": "1"}
+        for how in ({"visitor": "c-2"}, {"id": "c-2"}, {"id": "u-7"}):
+            outcome = twice(book, "upsert", patch, **how)
+            assert [*outcome.ignored] == ["email", "phone"]
+            assert [outcome.contact.id] == [*how.values()]
+        both = book.upsert(patch, id="c-2", visitor="c-1")
+        assert both.contact.id == "c-2"
+        left_out = ("email", "phone", "visitor")
+        assert both.ignored == dict.fromkeys(left_out, "limit")
+
+    def test_one_key_stays_beside_an_unknown_visitor(self, book: ContactBook) -> None:
+        with pytest.raises(errors.InvalidField):
+            book.upsert({"email": ["b", "c"], "phone": "1"}, visitor="x")
+
+
+def test_refusal_of_a_function_of_the_application_is_raised() -> None:
+    """It is no lack of a key."""
+
+    def refuse(_value: Any) -> str:
+        raise errors.NoMatchKey(("email",))
+
+    fields = {"email": field(key=refuse), "name": field()}
+    book = ContactBook(Policy(first_match("email"), fields))
+    visitor = book.create({"name": "V"}).contact.id
+    with pytest.raises(errors.NoMatchKey):
+        book.upsert({"email": "a"}, visitor=visitor)
 
 
 def test_never_updates_the_visitor() -> None:
@@ -207,6 +292,27 @@ class TestOwnId:
 
         expected = {"c-3": ["c-3", "id"], "x": ["u-7", "visitor"]}[visitor]
         assert [outcome.contact.id, *outcome.ignored] == expected
+
+    @pytest.mark.parametrize("visitor", ["c-2", "c-3", "x"])
+    def test_unknown_id_ends_the_keys_whoever_visits(self, visitor: str) -> None:
+        """Under ``"create"``, unlike ``"next"``."""
+        book = make_book(on_no_key="create")
+        with pytest.raises(errors.KeyInUse):
+            book.upsert(ADA, id="u-7", visitor=visitor)
+        outcome = twice(book, "upsert", {"phone": "1"}, id="u-7", visitor="c-3")
+        assert (outcome.contact.id, outcome.also_matched) == ("c-3", ())
+        book = make_book(on_unknown_id="next")
+        assert book.upsert(ADA, id="u-7", visitor=visitor).contact.id == "c-1"
+
+    def test_unknown_id_ends_the_keys_again(self) -> None:
+        """A key that the visitor does not take is not consulted the next time."""
+        fields = {"email": field(key=normalize.email, rule=rules.keep)}
+        book = ContactBook(Policy(first_match("email"), fields))
+        book.create({"email": "ada@x.org"})
+        visitor = book.create({"email": "v@x.org"}).contact.id
+        patch = {"email": ["v@x.org", "ada@x.org"]}
+        outcome = twice(book, "upsert", patch, id="u-7", visitor=visitor)
+        assert outcome.contact.id == visitor
 
 
 def test_call_with_another_visitor_is_another_call(book: ContactBook) -> None:

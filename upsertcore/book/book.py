@@ -53,7 +53,7 @@ from upsertcore.engine.plan import Plan
 from upsertcore.errors import InvalidField, Refused, UnknownContact
 from upsertcore.matching.own_id import own_id_first
 from upsertcore.matching.protocol import Strategy
-from upsertcore.matching.strategies import never
+from upsertcore.matching.strategies import ALL_AGREE, never
 from upsertcore.matching.visitor import with_visitor
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import BookView, Forms
@@ -318,9 +318,9 @@ class Book:
             As :meth:`upsert`.
         """
         policy = self._overridden(options)[0]
+        match = _with_ids(policy, id, visitor)
         scope = check_scope(scope)
         sent, own_id = read_with_id(policy, patch, id)
-        match = _with_ids(policy, id, visitor)
         ids: Any = {"own_id": own_id, "visitor": visitor}
         make_request = request_maker(policy, sent, scope, match, **ids)
         return self._store.plan(make_request, partial(decide_request, policy))
@@ -1096,7 +1096,8 @@ def _with_ids(policy: Policy, id: str | None, visitor: str | None) -> Strategy:
         match = own_id_first(name, match)
     if visitor is not None:
         checked_id("visitor", visitor)
-        match = with_visitor(match, name)
+        refuses = policy.match.resolve is ALL_AGREE
+        match = with_visitor(match, name, refuses=refuses)
     return match
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from upsertcore.engine.consulted import consulted_keys
 from upsertcore.engine.max_forms import (
     check_max_forms,
     exceeds_max_forms,
@@ -35,8 +36,7 @@ from upsertcore.errors import (
 )
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match, Strategy
-from upsertcore.matching.strategies import ALL_AGREE, FIRST_PRESENT
-from upsertcore.matching.visitor import VISITOR
+from upsertcore.matching.visitor import without_visitor
 from upsertcore.policy.policy import compiled
 from upsertcore.values import NOTHING, FrozenMap, thaw
 
@@ -196,7 +196,7 @@ def _match(policy: Policy, request: Request) -> tuple[Match, Request]:
     strategy = request.strategy
     try:
         match = strategy.resolve(
-            _consulted(policy, request), request, PICKS[policy.on_ambiguous]
+            consulted_keys(policy, request), request, PICKS[policy.on_ambiguous]
         )
     except NoMatchKey as error:
         if error.is_from_caller:
@@ -215,36 +215,6 @@ def _match(policy: Policy, request: Request) -> tuple[Match, Request]:
     return match, request
 
 
-def _consulted(policy: Policy, request: Request) -> tuple[str, ...]:
-    """Return the keys to consult: none from an unknown id on that decides."""
-    keys, name = request.strategy.keys, request.id_name
-    if request.id is None or name not in keys or policy.on_unknown_id == "next":
-        return keys
-    consults_all = request.strategy.merges or request.strategy.resolve is ALL_AGREE
-    if consults_all and policy.on_unknown_id == "create":
-        return keys
-    higher = [key for key in keys[: keys.index(name)] if key != VISITOR]
-    if policy.match.resolve is FIRST_PRESENT and any(request(n) for n in higher):
-        return keys
-    if request.knows(request.id) or _decide_alone(policy, request, tuple(higher)):
-        return keys
-    if policy.on_unknown_id == "refuse":
-        raise UnknownId(name or "id", request.id)
-    visitor = request.visitor
-    known = visitor is not None and request.knows(visitor)
-    return keys if known else (*higher, name)
-
-
-def _decide_alone(policy: Policy, request: Request, keys: tuple[str, ...]) -> bool:
-    """Return whether keys match a contact; a guard may not let their hits count."""
-    hits = any(ids for name in keys for _, ids in request(name))
-    if not hits or policy.match.guard is None:
-        return hits
-    return (
-        policy.match.resolve(keys, request, PICKS[policy.on_ambiguous]).id is not None
-    )
-
-
 def _check_own_id(
     request: Request, id: str, before: Contact | None, merged: list[tuple[str, ...]]
 ) -> None:
@@ -253,21 +223,28 @@ def _check_own_id(
     if own or (own is None and not request.knows(id)):
         return
     name = request.id_name or "id"
-    if before is None and not request.strategy.keys:
+    if before is None and not without_visitor(request.strategy).keys:
         raise KeyInUse(name, id, request.get(id)[0].id)
-    request.id, request.ignored = None, {**request.ignored, name: "id"}
+    request.ignored = {**request.ignored, name: "id"}
+    if before is None:
+        request.id = None
 
 
 def _check_visitor(policy: Policy, request: Request, id: str, target: Target) -> None:
     """Ignore a visitor that is unknown, or stays as it is; refuse an unknown one."""
-    reason = "visitor"
+    contacts = [target.before, *[contact for contact, _forms in target.merged]]
+    if any(contact is not None and id in contact.ids for contact in contacts):
+        return
+    resolve: Any = request.strategy.resolve
     if not request.knows(id):
         if policy.on_unknown_id == "refuse":
             raise UnknownId("visitor", id)
         reason = "id"
-    contacts = [target.before, *[contact for contact, _forms in target.merged]]
-    if not any(contact is not None and id in contact.ids for contact in contacts):
-        request.ignored = {**request.ignored, "visitor": reason}
+    elif resolve.is_another(request.get(id)[0].id, request):
+        reason = "visitor"
+    else:
+        reason = "limit"
+    request.ignored = {**request.ignored, "visitor": reason}
 
 
 def _key_name(match: Match) -> str | None:

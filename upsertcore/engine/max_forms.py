@@ -3,8 +3,8 @@
 
 Rules:
     Forms that the contact holds already never exceed a limit.
-    Under ``on_limit="drop"`` the lowest keys of the patch are left out before anything
-    is merged; what still exceeds a limit is refused.
+    Under ``on_limit="drop"`` a visitor stays apart; then the lowest keys of the patch
+    are left out, before anything is merged; what still exceeds a limit is refused.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from upsertcore.engine.consulted import consulted_keys
 from upsertcore.errors import InvalidField
 from upsertcore.matching.ambiguity import PICKS
+from upsertcore.matching.visitor import VISITOR, ids_of_call, keep_apart
 from upsertcore.policy.policy import compiled
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def within_max_forms(
     policy: Policy, request: Request, match: Match
 ) -> tuple[Match, Request]:
     """
-    Drop the lowest keys of a patch, as few as possible; one key stays.
+    Keep the visitor apart; drop the lowest keys, as few as possible; one key stays.
 
     More keys match more contacts, as long as all are merged into the same one, so the
     number of keys is found by bisection: first among the keys from the one that
@@ -117,18 +119,27 @@ def within_max_forms(
         The match and the patch without the dropped keys.
     """
     strategy, pick = request.strategy, PICKS[policy.on_ambiguous]
-    carried = [name for name in strategy.keys if request.hits[name]]
+    of_call = ids_of_call(strategy)
+    carried = [name for name in strategy.keys[len(of_call) :] if request(name)]
 
     def with_keys(count: int) -> tuple[Match, Request]:
         shorter = request.without(carried[count:], "limit")
-        return strategy.resolve(strategy.keys, shorter, pick), shorter
+        keys = consulted_keys(policy, shorter)
+        shorter_match = strategy.resolve(keys, shorter, pick)
+        if of_call and exceeds_max_forms(policy, shorter, shorter_match):
+            shorter_match = keep_apart(strategy).resolve(keys, shorter, pick)
+        return shorter_match, shorter
 
     def fits(count: int) -> bool:
         shorter_match, shorter = with_keys(count)
         return not exceeds_max_forms(policy, shorter, shorter_match)
 
-    least, most = 1, len(carried) - 1
-    if match.key is not None:
+    # An id of the call decides without a key; so does a visitor where none matches.
+    is_named = match.key == VISITOR or {*of_call} - {VISITOR}
+    least, most = 0 if is_named else 1, len(carried) - 1
+    if of_call and fits(len(carried)):
+        return with_keys(len(carried))
+    if match.key in carried:
         first = carried.index(match.key) + 1
         if first <= most and fits(first):
             least = first
@@ -140,4 +151,4 @@ def within_max_forms(
             least = middle
         else:
             most = middle - 1
-    return with_keys(least) if len(carried) > 1 else (match, request)
+    return with_keys(min(least, len(carried)))

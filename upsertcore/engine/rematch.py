@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+from upsertcore.engine.consulted import consulted_keys
 from upsertcore.engine.uniqueness import blocked_part_error, key_in_use_error
 from upsertcore.errors import InvalidField, Refused
 from upsertcore.matching.ambiguity import PICKS
@@ -157,7 +158,8 @@ def _matches_then(
     state = _FutureProbe(request, match, forms, last=last)
     strategy = request.strategy
     try:
-        rematch = strategy.resolve(strategy.keys, state, PICKS[policy.on_ambiguous])
+        keys = consulted_keys(policy, request)
+        rematch = strategy.resolve(keys, state, PICKS[policy.on_ambiguous])
     except Refused:
         return False
     # A key that is dropped the next time merges no further contacts.

@@ -131,6 +131,8 @@ def _step(
 
 def _why_apart(request: Request, name: str, *, decided: bool) -> str:
     """Return why a contact that a key matches has no part in the decision."""
+    if name == VISITOR and request.ignored.get("visitor") == "limit":
+        return "stays apart: the contact would hold too many keys"
     if name == VISITOR:
         return "another contact: it holds another value of a key of the patch"
     if request.strategy.merges:
