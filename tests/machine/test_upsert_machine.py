@@ -73,7 +73,7 @@ def answer_text(answer: dict[str, Any]) -> str:
     """Write every part of an answer of the oracle."""
     applied = "contact" in answer
     omitted = {"sent", "asked", "claims", "judged", "draft"}
-    omitted |= {"own", "argument", "id", "id_name"}
+    omitted |= {"own", "argument", "id", "id_name", "visitor", "visits"}
     omitted |= {"after", "scope", "new_id"} if applied else set()
     clocks = {} if applied else {"clocks": answer["draft"]["clocks"]}
     return as_json(clocks | {k: v for k, v in answer.items() if k not in omitted})
@@ -200,6 +200,47 @@ class UpsertMachine(RuleBasedStateMachine):
             patch = {**patch, "id": data.draw(absent)}
         if verb == "update" or self.policy.id_field is None or where != 1:
             how["id"] = id
+        self.call_with_ids(patch, how, options, data, verb, version)
+
+    @rule(
+        patch=patches(),
+        scope=scopes(),
+        options=overrides(),
+        data=st.data(),
+        verb=st.sampled_from(("upsert", "upsert", "plan")),
+        version=st.sampled_from((None, None, None, None, 1, 2)),
+        new=st.booleans(),
+    )
+    def identify(
+        self,
+        patch: Any,
+        scope: str,
+        options: Any,
+        data: Any,
+        verb: str,
+        version: Any,
+        *,
+        new: bool,
+    ) -> None:
+        """Name a visitor, mostly one that holds little, and at times its own id."""
+        if new:
+            fields = {name: patch[name] for name in patch if name not in KEYS}
+            self.create({"name": "Ada", "at": 1} | fields, scope)
+        visitor = self.draw_id(data, scope)
+        if new:
+            own = [id for at, id in self.known_ids() if at == scope]
+            visitor = data.draw(st.sampled_from((visitor, *own[-1:])))
+        visitor = data.draw(st.sampled_from((*[visitor] * 20, " ", 7)))
+        options = {**options, "visitor": visitor}
+        if data.draw(st.integers(0, 3)):
+            self.call_with_ids(patch, {"scope": scope}, options, data, verb, version)
+        else:
+            self.name_the_contact(patch, scope, options, data, verb, version)
+
+    def call_with_ids(
+        self, patch: Any, how: Any, options: Any, data: Any, verb: str, version: Any
+    ) -> None:
+        """Call a verb with some ids, and at times once, or later."""
         if verb != "create":
             how |= options
             how["if_version"] = version
@@ -215,7 +256,7 @@ class UpsertMachine(RuleBasedStateMachine):
             )
             return
         if verb == "update":
-            del how["id"]
+            id = how.pop("id")
             self.call_both(
                 lambda: self.book.update(id, patch, **how),
                 lambda: self.oracle.update(id, patch, **how),
@@ -227,7 +268,7 @@ class UpsertMachine(RuleBasedStateMachine):
         )
         if verb == "plan" and not isinstance(answer[0], Exception):
             if data.draw(st.booleans()):
-                self.name_the_contact(patch, scope, {}, data, "create", None)
+                self.name_the_contact(patch, how["scope"], {}, data, "create", None)
             self.apply(answer)
 
     @rule(patch=patches(), scope=scopes(), version=st.integers(1, 3))

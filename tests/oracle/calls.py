@@ -16,6 +16,7 @@ from tests.oracle.keys import Row
 from tests.oracle.merging import MergeVerbs, check_overrides
 from tests.oracle.patch import own_ids, read
 from tests.oracle.values import as_json
+from tests.oracle.visitor import check_visitor
 from upsertcore import errors
 
 
@@ -30,6 +31,7 @@ class CallLog(MergeVerbs):
     ) -> Row:
         """Upsert, unless the call with this key was made before in this scope."""
         check_overrides(self.policy, overrides)
+        check_visitor(overrides.get("visitor"))
         sent, ignored = read(
             self.policy, patch, overrides.get("null"), overrides.get("blank")
         )

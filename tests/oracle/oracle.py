@@ -12,13 +12,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from tests.oracle.again import check_result
 from tests.oracle.calls import CallLog
 from tests.oracle.keys import Row, aliases, held_forms, is_of, key_named
-from tests.oracle.match import check_result, match, settle_id
+from tests.oracle.match import settle_id
 from tests.oracle.merge import absorb, keep_update_times
 from tests.oracle.merging import check_overrides, on, refuse_deleted
 from tests.oracle.patch import note_unchanged, own_ids, read
 from tests.oracle.values import same
+from tests.oracle.visitor import check_visitor, find, settle_visitor
 from tests.oracle.withheld import PatchMerge, merge_and_withhold
 from upsertcore import Policy, errors
 from upsertcore.store.ids import IdInUse
@@ -51,16 +53,18 @@ class Oracle(CallLog):
         if_version: int | None = None,
         look: bool = True,
         id: str | None = None,
+        visitor: str | None = None,
         **options: Any,
     ) -> Row:
         """Decide what an upsert would do, and the state on which that depends."""
         check_overrides(self.policy, {**options, "rules": rules})
+        check_visitor(visitor)
         self.claims, self.judged = {}, []
         sent, ignored = read(self.policy, patch, null, blank)
         plan: Row = {"scope": scope, "sent": sent, "ignored": ignored}
-        plan |= {"also_matched": [], "withheld": []}
+        plan |= {"also_matched": [], "withheld": [], "visitor": visitor}
         plan |= own_ids(self.policy, patch, id)
-        found, by = match(self, sent, scope, plan) if look else ([], None)
+        found, by = find(self, sent, scope, plan) if look else ([], None)
         return self.decide(plan, found, by, rules or {}, if_version, **options)
 
     def update(
@@ -108,6 +112,7 @@ class Oracle(CallLog):
             raise errors.CreateRefused
         merges = on(self.policy, "found", options) != "ignore" or "asked" not in plan
         settle_id(self, row, absorbed if merges else [], plan)
+        settle_visitor(self.policy, plan)
         before = row or {"fields": {}}
         restored = "deleted_at" in before
         draft: Row = {part: {**before.get(part, {})} for part in ("fields", "clocks")}

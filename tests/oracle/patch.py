@@ -81,7 +81,11 @@ def read_own_id(name: str, raw: Any, ignored: Row) -> None:
 
 
 def own_ids(policy: Policy, patch: Row, argument: Any) -> Row:
-    """Return the id of a patch, that of its call, the one of both, and its name."""
+    """
+    Return the id that a patch is looked up by, that of its call, and its name.
+
+    The one of the call decides before the keys, so that of the patch is no key then.
+    """
     raw = patch.get(policy.id_field) if policy.id_field else None
     own = None if empty(raw) else raw
     name = policy.id_field or "id"
@@ -90,6 +94,7 @@ def own_ids(policy: Policy, patch: Row, argument: Any) -> Row:
     if None not in (own, argument) and own != argument:
         raise errors.InvalidField(name, own, "")
     id = own if argument is None else argument
+    own = own if argument is None else None
     return {"own": own, "argument": argument, "id": id, "id_name": name}
 
 
