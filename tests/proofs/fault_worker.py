@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
-from itertools import count
+from contextlib import suppress
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import upsertcore
 from tests.field_options import blocking, merging
 from upsertcore import (
     Policy,
+    all_agree,
+    errors,
     field,
     first_match,
     first_present,
@@ -47,6 +50,7 @@ Check = Callable[[], Iterable[str]]
 """Returns the names of the laws that are broken."""
 
 MAIL = field(key=normalize.email, unique=True)
+VISITED = {"email": MAIL, "name": field()}
 
 
 def policy(
@@ -77,6 +81,28 @@ def normaliser(checked: Any) -> Check:
     return _first_broken(
         "normalisers", lambda: laws.normalisers.check_normaliser(checked)
     )
+
+
+def visitors(table: Policy) -> Check:
+    """Identify each contact of a small book as the visitor of some patches."""
+
+    def identify() -> None:
+        # The package needs Hypothesis, and no other example does.
+        from upsertcore.testing import checks, new_book
+
+        for visitor, email in product(("c-1", "c-2", "c-3", "c-4"), ("ada", "eve")):
+            book = new_book(table)
+            for patch in (
+                {"email": "ada@x.org"},
+                {"email": "bob@x.org"},
+                {"name": "V"},
+            ):
+                book.create(patch)
+            book.create({"name": "W"}, scope="east")
+            with suppress(errors.Refused):
+                checks.check_visitor(book, {"email": f"{email}@x.org"}, "", visitor)
+
+    return _first_broken("calls", identify)
 
 
 def _first_broken(family: str, check: Callable[[], None]) -> Check:
@@ -288,6 +314,8 @@ SOUND: dict[str, Check] = {
             },
         )
     ),
+    "a visitor": visitors(Policy(first_match("email"), VISITED)),
+    "a visitor where all keys agree": visitors(Policy(all_agree("email"), VISITED)),
     "keep": rule(keep, "", "a", "b"),
     "replace": rule(replace, "", "a", "b"),
     "largest": rule(largest, "", 1, 1.0, 2),

@@ -1064,6 +1064,58 @@ _MERGED = (
     ),
 )
 
+_VISITING = (
+    Fault(
+        "a visitor that holds another value of a key is merged",
+        "calls.identify",
+        "a visitor",
+        "matching.visitor",
+        "WithVisitor.is_another",
+        "                return True\n",
+        "                return False\n",
+    ),
+    Fault(
+        "a visitor that the keys do not match is not merged",
+        "calls.identify",
+        "a visitor",
+        "matching.visitor",
+        "WithVisitor.__call__",
+        "return evolve(match, merged=(*match.merged, id), also_matched=also_matched)",
+        "return evolve(match, also_matched=(*also_matched, id))",
+    ),
+    Fault(
+        "where the keys match none, the visitor is not the contact",
+        "calls.identify",
+        "a visitor",
+        "matching.visitor",
+        "WithVisitor.__call__",
+        "return evolve(match, id=id, key=VISITOR, also_matched=also_matched)",
+        "return match",
+    ),
+    Fault(
+        "a visitor of another scope is taken",
+        "calls.identify",
+        "a visitor",
+        "engine.patch",
+        "Request.__call__",
+        "                hits = () if id is None else ((id, self._holder(id)),)\n",
+        """                for scope, rows in self._index.rows.items():
+                    if name == VISITOR and id in rows:
+                        self.contacts[id] = self._index.get_with_forms(id, scope)
+                hits = () if id is None else ((id, self._holder(id)),)
+""",
+    ),
+    Fault(
+        "all_agree lets a visitor stay that is another contact",
+        "calls.identify",
+        "a visitor where all keys agree",
+        "matching.visitor",
+        "WithVisitor.__call__",
+        "            if self.refuses:\n",
+        "            if False:\n",
+    ),
+)
+
 FAULTS = (
     *_FAST,
     *_OWN,
@@ -1078,5 +1130,6 @@ FAULTS = (
     *_NAMED,
     *_STICKY,
     *_MERGED,
+    *_VISITING,
 )
 """All of them, by what they are about."""

@@ -448,6 +448,29 @@ def test_machine_names_contacts_by_ids(on_unknown_id: Any) -> None:
     machine.read()
 
 
+@pytest.mark.parametrize("on_no_key", ["create", "refuse"])
+def test_machine_identifies_visitors(on_no_key: Any) -> None:
+    """That become part of a contact, or are another one, or unknown."""
+
+    class Visited(BookMachine):
+        policy = Policy(
+            first_match("email"),
+            {"email": field(key=normalize.email), "name": field()},
+            on_no_key=on_no_key,
+        )
+
+    machine = Visited()
+    for patch in ({"email": "ada@x.org"}, {"email": "bob@x.org"}, {"name": "V"}):
+        machine.book.create(patch)
+    for pick in range(4):
+        machine.identify(pick, {"name": "Ada"}, "east")
+        machine.identify(pick, {"email": "ada@x.org"}, "")
+    machine.read()
+
+    assert machine.book.get("c-3").id == "c-1"
+    assert [contact.id for contact in machine.book.scan({})][:2] == ["c-1", "c-2"]
+
+
 def test_machine_accepts_a_refused_merge() -> None:
     class Fixed(BookMachine):
         policy = Policy(

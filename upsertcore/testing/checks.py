@@ -14,10 +14,13 @@ from typing import Any, TypeAlias, Unpack
 
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
+from upsertcore.engine.patch import read_with_id
 from upsertcore.errors import ChangesNotRetained, DuplicatePatch
 from upsertcore.laws.errors import LawBroken, require
-from upsertcore.laws.trial import book_of, state_of, try_upsert
+from upsertcore.laws.trial import book_of, describe, state_of, try_upsert
+from upsertcore.matching.strategies import ALL_AGREE
 from upsertcore.model.contact import Contact
+from upsertcore.policy.held_forms import held_forms as held_forms_of
 from upsertcore.policy.overrides import CallOptions
 from upsertcore.values import same
 
@@ -30,6 +33,7 @@ __all__ = [
     "check_replay",
     "check_round_trip",
     "check_scan",
+    "check_visitor",
     "comparable",
     "fold",
     "held_forms",
@@ -192,6 +196,57 @@ def check_duplicates(book: ContactBook) -> None:
 def _names(contacts: Iterable[Contact]) -> tuple[tuple[str, str], ...]:
     """Return the scope and the id of each contact, which name it together."""
     return tuple([(contact.scope, contact.id) for contact in contacts])
+
+
+def check_visitor(
+    book: ContactBook, patch: Any, scope: str, visitor: str
+) -> tuple[Outcome, bool]:
+    """
+    Upsert, and check that a visitor is the contact, becomes part of it, or stays.
+
+    It stays if it holds another value of a key that the patch carries, and no key
+    matches it (``all_agree`` refuses such a call); or if the policy ignores what is
+    known, or drops what exceeds a limit.
+
+    Args:
+        book: The book.
+        patch: The patch.
+        scope: The tenant.
+        visitor: The id of the visitor, known or not.
+
+    Returns:
+        The outcome, and whether the visitor is now its contact.
+
+    Raises:
+        LawBroken: If the visitor is not as described, or another contact has changed.
+        Refused: As ``upsert``.
+    """
+    policy, before = book.policy, tuple(book)
+    was = book.get(visitor, scope=scope) if (scope, visitor) in book else None
+    result = book.upsert(patch, scope=scope, visitor=visitor)
+    after, concerned = tuple(book), [was, result.before, *result.merged]
+    apart = [one for one in before if one not in after and one not in concerned]
+    details = f"visitor {visitor}: {describe(result)}"
+    require("identify", not apart, f"{details}; {len(apart)} others have changed")
+    if was is None:
+        require("identify", (scope, visitor) not in book, details)
+        return result, False
+    sent = read_with_id(policy, patch)[0][0]
+    pairs = [
+        ({*held}, {*key.forms(sent)})
+        for key, held in zip(policy.all_keys, held_forms_of(policy, was), strict=True)
+        if key.name in policy.match.keys
+    ]
+    own = patch.get(policy.id_field)
+    matches = own in was.ids or any(held & forms for held, forms in pairs)
+    differs = any(held and forms and not held & forms for held, forms in pairs)
+    now = book.get(visitor, scope=scope)
+    stays = now == was and now.id != result.contact.id
+    is_another = differs and policy.match.resolve is not ALL_AGREE
+    may_stay = is_another or policy.on_found == "ignore" or policy.on_limit == "drop"
+    is_part = now == result.contact and (matches or not differs)
+    require("identify", is_part or (stays and may_stay), details)
+    return result, is_part
 
 
 def check_scan(book: ContactBook) -> None:

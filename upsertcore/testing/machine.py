@@ -155,6 +155,24 @@ class BookMachine(RuleBasedStateMachine):
         may_be_unknown = holder is None and verb == "update"
         require("named_by_id", may_be_unknown or not is_unknown, details)
 
+    @rule(pick=_PICK, patch=_PATCH, scope=_SCOPE)
+    def identify(self, pick: int, patch: Any, scope: str) -> None:
+        """A visitor is the contact, becomes part of it, or stays as it is."""
+        known = [id for contact in self.book for id in contact.ids]
+        visitor = [*known, "x-1"][pick % (len(known) + 1)]
+        is_part = False
+
+        def call() -> Outcome:
+            nonlocal is_part
+            result, is_part = checks.check_visitor(self.book, patch, scope, visitor)
+            return result
+
+        result = self._call(call)
+        if is_part and claims(self.policy, "idempotent", carries=True):
+            again = self._call(call)
+            details = f"{describe(result)}, then {describe(again)}"
+            require("identify", getattr(again, "unchanged", False), details)
+
     @rule(patch=_PATCH, scope=_SCOPE, between=_PATCH | st.none())
     def apply(self, patch: Any, scope: str, between: Any) -> None:
         """Plan, optionally change the book, and apply: as an upsert then, or stale."""
