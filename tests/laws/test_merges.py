@@ -121,8 +121,9 @@ def test_law_that_does_not_apply_returns_false(law: str, merge: Merge) -> None:
 def test_every_law_has_cases() -> None:
     """Where it applies, where it does not, and where it is broken."""
     tables: tuple[list[Any], ...] = (APPLICABLE, NOT_APPLICABLE, BROKEN)
+    elsewhere = {"constant_is_set", "refused_stays_apart", "patch_after_merge"}
     for cases in tables:
-        assert {*MERGES} == {case[0] for case in cases}
+        assert {*MERGES} - elsewhere == {case[0] for case in cases}
 
 
 Defect = tuple[Any, str, Callable[..., Any]]

@@ -8,12 +8,15 @@ from itertools import islice, pairwise, product
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tests.field_options import blocking, merging
 from upsertcore import ContactBook, Policy, field, first_match, key, never, normalize
 from upsertcore.errors import InvalidRows
-from upsertcore.laws import CALLS, LawBroken, Trial, card
-from upsertcore.laws.card_size import parts_of
+from upsertcore.laws import CALLS, LawBroken, Trial, Verdict
+from upsertcore.laws.call_kinds import MERGED_ID
+from upsertcore.laws.card import _Tally, _worlds
+from upsertcore.laws.card_size import _Named, _Patched, parts_of
 from upsertcore.laws.contact_shapes import Shapes
 from upsertcore.laws.sample_values import (
     Letters,
@@ -22,6 +25,8 @@ from upsertcore.laws.sample_values import (
     key_letters,
 )
 from upsertcore.laws.state_space import World, spread
+from upsertcore.laws.trial import State
+from upsertcore.policy.held_forms import held_forms
 from upsertcore.rules import (
     add,
     add_or_remove,
@@ -211,10 +216,63 @@ def test_card_equals_trying_all_calls(name: str) -> None:
                         applied[law] += CALLS[law](trial)
                     except LawBroken:
                         broken.add(law)
-    result = card(TABLES[name][0], contacts=contacts)
+    result = tally_of(name, contacts, "calls")
 
     assert broken == {law for law in LAWS if not result[law].holds}
     assert applied == {law: result[law].stands_for for law in LAWS}
+
+
+def tally_of(name: str, contacts: int, kind: str) -> dict[str, Verdict]:
+    """Try the laws on one kind of what a card tries."""
+    policy = TABLES[name][0]
+    tally = _Tally(policy)
+    for world in _worlds(policy, contacts, None):
+        for part in parts_of(world):
+            if part.kind == kind:
+                tally.try_cases(part, part.all_cases())
+    return {verdict.law: verdict for verdict in tally.verdicts()}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_calls_by_id_and_with_options_equal_trying_all_states(name: str) -> None:
+    """For each law: whether it holds, and the number of calls."""
+    applied, broken = Counter[str](), set()
+    for with_line in (False, True):
+        world = World(TABLES[name][0], "name" if with_line else None, contacts=1)
+        parts = [part for part in parts_of(world) if isinstance(part, _Named)]
+        sent = {part.size: part._sent for part in parts}
+        for state in named_states(name, with_line=with_line):
+            for call, patch in sent.get(len(state), []):
+                trial = Trial(TABLES[name][0], state, patch, call=call)
+                for law in LAWS_BY_ID:
+                    try:
+                        applied[law] += CALLS[law](trial)
+                    except LawBroken:
+                        broken.add(law)
+    result = tally_of(name, 1, "named")
+
+    assert broken == {law for law in LAWS_BY_ID if not result[law].holds} == set()
+    assert applied == {law: result[law].stands_for for law in LAWS_BY_ID}
+
+
+LAWS_BY_ID = ("idempotent", "nothing_silent", "named_by_id", "visitor_joins")
+
+
+def named_states(name: str, *, with_line: bool) -> Iterator[State]:
+    """Yield every state of up to one contact; with a field, it has all keys."""
+    whole = len(World(TABLES[name][0], None).keyed)
+    for book in states(name, 1, with_line=with_line):
+        contacts = [evolve(one, id="c-1", merged_ids=(MERGED_ID,)) for one in book]
+        state = tuple([(one, held_forms(book.policy, one)) for one in contacts])
+        if not with_line:
+            yield state
+            continue
+        for contact in contacts:
+            own = {n: v for n, v in contact.fields.items() if n != "name"}
+            firsts = {n: TABLES[name][1][n][0] for n in own}
+            plain = contact.deleted_at is None and not contact.aliases
+            if len(own) == whole and own == firsts and plain:
+                yield ((evolve(contact, merged_ids=()), state[0][1]),)
 
 
 @pytest.mark.parametrize("line", [None, "name"], ids=["keys", "line"])
@@ -253,6 +311,8 @@ def test_weights_of_logs_and_merges_add_up(name: str, line: str | None) -> None:
             )
         elif line is None:
             expected = sum(weight for _, weight in world.states_of(part.size))
+            if isinstance(part, (_Named, _Patched)):
+                expected *= len(part._sent)
         else:
             expected = part.estimate
         if part.kind != "calls":

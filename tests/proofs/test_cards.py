@@ -22,9 +22,9 @@ NAMES = ("SalesforceIQ", "LeadConnector", "SegMetrics", "Anduin")
 MAY_FAIL = {"create_makes_one", "log_again", "any_order"}
 NEVER_CLAIMED = {
     *("left_out_together", "clock_travels", "sticky_stays", "sticky_wins"),
-    "one_is_a_list",
+    *("one_is_a_list", "constant_is_set", "refused_stays_apart"),
 }
-"""Laws of what no profile has: keys of several fields, clocks, opt-outs and lists."""
+"""Laws of what no profile has: composite keys, clocks, conditions of merges, lists."""
 
 
 def print_card(*words: str) -> dict[str, Any]:

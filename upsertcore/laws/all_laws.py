@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, Unpack
 
 from upsertcore.book.contact_book import ContactBook
-from upsertcore.laws import books, calls, logs, merges, not_stored
+from upsertcore.laws import books, calls, ids, logs, merges, not_stored
 from upsertcore.laws.claims import claims
-from upsertcore.laws.trial import Log, Merge, Trial
+from upsertcore.laws.trial import Log, Merge, Trial, Verb
 from upsertcore.policy.overrides import CallOptions
 from upsertcore.policy.policy import Policy
 
@@ -27,6 +27,9 @@ CALLS: dict[str, CallLaw] = {
     "idempotent": calls.idempotent,
     "finds_again": calls.finds_again,
     "finds_who_is_named": calls.finds_who_is_named,
+    "named_by_id": ids.named_by_id,
+    "visitor_joins": ids.visitor_joins,
+    "options_hold": ids.options_hold,
     "omitted_is_unchanged": calls.omitted_is_unchanged,
     "empty_changes_nothing": calls.empty_changes_nothing,
     "nothing_silent": not_stored.nothing_silent,
@@ -44,6 +47,8 @@ CALLS: dict[str, CallLaw] = {
     "round_trip": books.round_trip,
     "retry_is_once": books.retry_is_once,
     "create_makes_one": books.create_makes_one,
+    "constant_is_set": merges.constant_is_set,
+    "refused_stays_apart": merges.refused_stays_apart,
 }
 """The laws of one call."""
 
@@ -60,8 +65,11 @@ MERGES: dict[str, MergeLaw] = {
     "absent_gives_way": merges.absent_gives_way,
     "clock_travels": merges.clock_travels,
     "sticky_wins": merges.sticky_wins,
+    "constant_is_set": merges.constant_is_set,
+    "refused_stays_apart": merges.refused_stays_apart,
+    "patch_after_merge": merges.patch_after_merge,
 }
-"""The laws of one merge of contacts."""
+"""The laws of one merge of contacts; calls that merge have some of them as well."""
 
 LOGS: dict[str, LogLaw] = {
     "batch_is_fold": logs.batch_is_fold,
@@ -78,6 +86,9 @@ def check(
     patch: Mapping[str, Any],
     *,
     scope: str = "",
+    verb: Verb = "upsert",
+    id: str | None = None,
+    visitor: str | None = None,
     **options: Unpack[CallOptions],
 ) -> tuple[str, ...]:
     """
@@ -87,7 +98,10 @@ def check(
         book: The book; its contacts are copied, and it is not written.
         patch: The patch to send.
         scope: The tenant.
-        options: The options of the call, as of ``upsert``.
+        verb: The verb; ``"update"`` and ``"create"`` need an id.
+        id: The id of the contact, as of the verb.
+        visitor: The id of the visitor, as of ``upsert``.
+        options: The options of the call, as of the verb.
 
     Returns:
         The names of the laws that apply.
@@ -100,14 +114,19 @@ def check(
     >>> "idempotent" in check(ContactBook(policy), {"id": 1})
     True
     """
-    trial = Trial.of(book, patch, scope=scope, **options)
-    carries = bool(trial.keys_sent)
+    ids: Any = {"verb": verb, "id": id, "visitor": visitor}
+    trial = Trial.of(book, patch, scope=scope, **ids, **options)
+    carries = bool(trial.keys_sent) or trial.holder(trial.call.named) is not None
     claimed = [name for name in CALLS if claims(trial.policy, name, carries=carries)]
     return tuple([name for name in claimed if CALLS[name](trial)])
 
 
 def check_merge(
-    book: ContactBook, survivor: str, *others: str, scope: str = ""
+    book: ContactBook,
+    survivor: str,
+    *others: str,
+    scope: str = "",
+    patch: Mapping[str, Any] | None = None,
 ) -> tuple[str, ...]:
     """
     Check one merge against every law of merges.
@@ -117,6 +136,7 @@ def check_merge(
         survivor: The id of the contact that stays.
         others: The ids of the contacts to merge into it.
         scope: The tenant.
+        patch: A patch to merge with, if any.
 
     Returns:
         The names of the laws that apply.
@@ -140,7 +160,7 @@ def check_merge(
     >>> check_merge(book, "a", "b")
     ('absent_gives_way', 'clock_travels')
     """
-    merge = Merge.of(book, survivor, *others, scope=scope)
+    merge = Merge.of(book, survivor, *others, scope=scope, patch=patch)
     return tuple([name for name, law in MERGES.items() if law(merge)])
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from upsertcore.engine.outcome import Outcome
-from upsertcore.errors import InvalidField, NoMatchKey, Refused
+from upsertcore.errors import InvalidField, KeyInUse, NoMatchKey
 from upsertcore.laws.errors import LawBroken, require
 from upsertcore.laws.trial import Trial, TrialResult, describe
 from upsertcore.matching.strategies import ALL_AGREE, FIRST_PRESENT
@@ -37,9 +37,18 @@ __all__ = [
 
 
 def idempotent(trial: Trial) -> bool:
-    """The same patch sent again is unchanged: the same contact, an equal state."""
+    """
+    The same patch sent again is unchanged: the same contact, an equal state.
+
+    A creation with an id is refused the second time.
+    """
     first, second = trial.first, trial.second
-    if isinstance(first, Refused):
+    if trial.call.verb == "create" and isinstance(first, Outcome):
+        is_refused = isinstance(second, KeyInUse)
+        words = f"{describe(first)}, then {describe(second)}"
+        require("idempotent", is_refused and trial.after_second == trial.after, words)
+        return True
+    if not isinstance(first, Outcome):
         is_equal = type(second) is type(first)
         require("idempotent", is_equal, f"refused, then {describe(second)}")
         return True
@@ -56,7 +65,9 @@ def idempotent(trial: Trial) -> bool:
 
 def finds_again(trial: Trial) -> bool:
     """After a call, its patch matches the same contact."""
-    if isinstance(trial.first, Refused) or not trial.keys_sent:
+    if not isinstance(trial.first, Outcome) or not trial.keys_sent:
+        return False
+    if trial.call.verb == "create":
         return False
     second = trial.second
     if isinstance(second, InvalidField) and "idempotent" not in _laws(trial):
@@ -80,6 +91,8 @@ def finds_who_is_named(trial: Trial) -> bool:
     """The oldest holder of the patch's first key is matched; blank matches nothing."""
     first, policy = trial.first, trial.policy
     law, keys = "finds_who_is_named", trial.keys_sent
+    if not trial.call.is_plain:
+        return False
     if isinstance(first, Outcome) and first.before is not None:
         forms = dict(keys).get(first.matched_by or "", ())
         matches = (first.before, *first.merged)
@@ -95,7 +108,7 @@ def finds_who_is_named(trial: Trial) -> bool:
         is_first = first.matched_by in (None, name)
         require(law, is_first, f"{describe(first)} by {first.matched_by}")
     holders = [c for c, _ in trial.state if _holds(trial, c, name, forms)]
-    if not holders or isinstance(first, Refused):
+    if not holders or not isinstance(first, Outcome):
         return bool(holders)
     ids = [contact.id for contact in holders]
     matched = [first.contact.id, *[contact.id for contact in first.merged]]
@@ -113,7 +126,7 @@ def finds_who_is_named(trial: Trial) -> bool:
 
 def _has_match_key(trial: Trial, answer: TrialResult) -> bool:
     """Return whether the key that matched is in the patch, and not blank."""
-    if isinstance(answer, Refused) or answer.matched_by is None:
+    if not isinstance(answer, Outcome) or answer.matched_by is None:
         return True
     key = compiled(trial.policy).by_name[answer.matched_by]
     present = [not empty(freeze(trial.patch.get(name))) for name in key.fields]
@@ -147,7 +160,7 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     unless it is a clock or of the key that matched, or its rule does not take null.
     """
     first = trial.first
-    if isinstance(first, Refused):
+    if not isinstance(first, Outcome):
         return False
     ids = {first.contact.id, *[contact.id for contact in first.merged]}
     own = first.contact.scope, first.contact.id
@@ -156,7 +169,7 @@ def omitted_is_unchanged(trial: Trial) -> bool:
     require("omitted_is_unchanged", before == after, "another contact has changed")
     if first.before is None:
         return True
-    if trial.policy.omitted == "clear" and trial.policy.on_found != "ignore":
+    if trial.clears and trial.policy.on_found != "ignore":
         _check_cleared(trial, first)
         return True
     if first.merged:
@@ -210,11 +223,13 @@ def _check_kept(trial: Trial, first: Outcome, known: set[str]) -> None:
 
 
 def appended_fields(trial: Trial, first: Outcome) -> set[str]:
-    """Return the fields to which a value sent for another field may be appended."""
+    """Return the fields to which a value of another field may be appended."""
+    replaces = trial.call.verb == "update"
     return {
         key.fields[-1]
         for key in trial.policy.all_keys
-        if key.append_new and first.ignored.get(key.fields[0]) == "additional"
+        if key.append_new
+        and (replaces or first.ignored.get(key.fields[0]) == "additional")
     }
 
 
@@ -227,7 +242,7 @@ def _may_move(trial: Trial, name: str) -> bool:
 
 def empty_changes_nothing(trial: Trial) -> bool:
     """An empty patch is refused, or changes nothing."""
-    if trial.patch:
+    if trial.patch or not trial.call.is_plain:
         return False
     require("empty_changes_nothing", trial.before == trial.after, describe(trial.first))
     return True
@@ -249,7 +264,7 @@ def refusal_changes_nothing(trial: Trial) -> bool:
 def moves_with_a_field(trial: Trial) -> bool:
     """Version moves with the contact, updated_at with a field, clock or deletion."""
     first = trial.first
-    if isinstance(first, Refused):
+    if not isinstance(first, Outcome):
         return False
     before, after = first.before, first.contact
     if before is None:
@@ -275,7 +290,7 @@ def moves_with_a_field(trial: Trial) -> bool:
 def refuses_as_told(trial: Trial) -> bool:
     """What the policy refuses does not happen: creations, ties, restored contacts."""
     first, policy, law = trial.first, trial.policy, "refuses_as_told"
-    if isinstance(first, Refused):
+    if not isinstance(first, Outcome):
         return False
     before, after = first.before, first.contact
     may = (
@@ -308,8 +323,10 @@ def refuses_as_told(trial: Trial) -> bool:
 def _ties(trial: Trial, first: Outcome) -> Iterator[set[str]]:
     """Yield the sets of contacts of which the call had to match exactly one."""
     named = trial.keys_sent
-    if first.matched_by is not None:
-        forms = dict(named)[first.matched_by]
+    if trial.call.verb != "upsert" or trial.by_id is not None:
+        return
+    if first.matched_by in dict(named):
+        forms = dict(named)[str(first.matched_by)]
         hits = [ids_of_holders(trial, [(first.matched_by, (form,))]) for form in forms]
         yield from [ids_of_holders for ids_of_holders in hits if ids_of_holders][:1]
     if trial.policy.match.resolve is ALL_AGREE:

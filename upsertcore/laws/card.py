@@ -46,11 +46,13 @@ class Counterexample:
         contacts: The contacts of the book; none for a log.
         patches: The patches that are sent.
         reason: What is wrong with the result.
+        call: How they are sent; blank for a plain upsert, a log or a merge.
     """
 
     contacts: tuple[Contact, ...]
     patches: tuple[Patch, ...]
     reason: str
+    call: str = ""
 
     def __str__(self) -> str:
         held = [f"{c.id} {_json({**c.fields, **_marks(c)})}" for c in self.contacts]
@@ -58,6 +60,7 @@ class Counterexample:
         lines = [
             *[f"holds {verdict}" for verdict in held],
             *[f"sent {verdict}" for verdict in sent],
+            *([f"by {self.call}"] if self.call else []),
         ]
         return "\n".join([*lines, self.reason])
 
@@ -201,7 +204,7 @@ def card(
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> some = card(policy, limit=100)
     >>> some.kept, some["unique"].calls, some.left_out[0]
-    (True, 75, 'tried 24 of about 45: keys alone, states of 2 contacts')
+    (True, 69, 'tried 10 of about 18: keys alone, states of 1 contact')
     """
     if limit is not None and (type(limit) is not int or limit < 1):
         raise ValueError(f"limit: must be a number of calls from 1, not {limit!r}")
@@ -247,7 +250,7 @@ def estimate(policy: Policy, *, contacts: int = 3, values: Values | None = None)
     >>> from upsertcore import field, first_match, normalize
     >>> keys = {name: field(key=normalize.exact) for name in ("id", "code", "number")}
     >>> estimate(Policy(first_match(*keys), keys))
-    1145545
+    1198168
     """
     worlds = _worlds(policy, contacts, values)
     return sum(part.estimate for world in worlds for part in parts_of(world))
@@ -300,7 +303,9 @@ class _Progress:
 
 _LAWS: Mapping[Kind, Mapping[str, Law]] = {
     "calls": CALLS,
+    "named": CALLS,
     "merges": MERGES,
+    "patched": {"patch_after_merge": MERGES["patch_after_merge"]},
     "logs": LOGS,
 }
 
@@ -348,7 +353,8 @@ class _Tally:
         try:
             applies = laws[name](case)
         except LawBroken as error:
-            example = Counterexample(*shown, error.reason)
+            contacts, patches, call = shown
+            example = Counterexample(contacts, patches, error.reason, call)
             known = self._broken.get(name)
             if known is None or example.size() < known.size():
                 self._broken[name] = example

@@ -35,6 +35,8 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
         For ``left_out_together``: if there are composite keys.
         For ``clock_travels``: if a rule uses a clock.
         For ``sticky_stays`` and ``sticky_wins``: if a rule keeps a value.
+        For ``constant_is_set`` and ``refused_stays_apart``: if an ``on_merge`` rule
+        sets or refuses a value.
         For ``one_is_a_list``: if a field has many values.
         For ``unique`` and ``round_trip``: unless a key in use is allowed.
         For ``log_again`` and ``any_order``: if every rule declares the property, the
@@ -84,11 +86,18 @@ def _keeps(rules: Iterable[Rule]) -> bool:
     return any(rule.sticky for rule in rules)
 
 
+def _has_merge_rule(policy: Policy, begins: str) -> bool:
+    rules = map(policy.merge_rule, policy.fields)
+    return any(rule.name.startswith(begins) for rule in rules)
+
+
 _SUBJECTS: dict[str, Callable[[Policy], bool]] = {
     "left_out_together": lambda policy: any(key.composite for key in policy.all_keys),
     "clock_travels": _has_clock,
     "sticky_stays": lambda policy: _keeps(_rules(policy)),
     "sticky_wins": lambda policy: _keeps(map(policy.merge_rule, policy.fields)),
+    "constant_is_set": lambda policy: _has_merge_rule(policy, "constant("),
+    "refused_stays_apart": lambda policy: _has_merge_rule(policy, "refuse_if("),
     "one_is_a_list": lambda policy: any(line.many for line in _lines(policy)),
 }
 """Laws about something that only some policies have, and whether one has it."""

@@ -14,15 +14,24 @@ from typing import Any
 
 from attrs import evolve
 
-from upsertcore.errors import Refused
+from upsertcore.engine.outcome import Outcome
 from upsertcore.laws.errors import require
-from upsertcore.laws.trial import Merge, State, describe
+from upsertcore.laws.trial import Merge, State, Trial, describe
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
-from upsertcore.policy.policy import compiled
+from upsertcore.policy.policy import Policy, compiled
+from upsertcore.rules.rule import Rule
 from upsertcore.values import FrozenMap, empty, same
 
-__all__ = ["absent_gives_way", "clock_travels", "merge_in_steps", "sticky_wins"]
+__all__ = [
+    "absent_gives_way",
+    "clock_travels",
+    "constant_is_set",
+    "merge_in_steps",
+    "patch_after_merge",
+    "refused_stays_apart",
+    "sticky_wins",
+]
 
 
 def merge_in_steps(merge: Merge) -> bool:
@@ -31,7 +40,7 @@ def merge_in_steps(merge: Merge) -> bool:
     if len(others) < 2:
         return False
     once, steps = merge.outcome, merge.merge_steps(*[(contact,) for contact in others])
-    if isinstance(once, Refused) or isinstance(steps, Refused):
+    if not (isinstance(once, Outcome) and isinstance(steps, Outcome)):
         # An earlier step may be refused for a key of a contact that is merged later.
         return False
     one, other = once.contact, steps.contact
@@ -57,7 +66,7 @@ def absent_gives_way(merge: Merge) -> bool:
     ):
         return False
     expected = merge.merge_steps(merge.before[1:], state=stripped)
-    if isinstance(expected, Refused) or isinstance(merge.outcome, Refused):
+    if not (isinstance(expected, Outcome) and isinstance(merge.outcome, Outcome)):
         is_same_result = type(expected) is type(merge.outcome)
         require(
             law,
@@ -134,8 +143,8 @@ def _without_absent(
 _INSIDE = ("deep", "deep_keep")
 """Rules that merge inside mappings."""
 
-_SETS = "constant("
-"""How the names of rules begin that set a value, whatever the contacts have."""
+_SETS, _REFUSES = "constant(", "refuse_if("
+"""How the names of rules begin that set a value, or refuse one."""
 
 
 def _unless_absent(value: Any, default: Any) -> Any:
@@ -152,9 +161,92 @@ def _present(value: Any, default: Any) -> Any:
     return FrozenMap.trusted(present) if present else None
 
 
+def patch_after_merge(merge: Merge) -> bool:
+    """A merge with a patch equals the merge, then the patch by id, if all succeed."""
+    law, once, steps = "patch_after_merge", merge.with_patch, merge.then_patch
+    if merge.patch is None or not isinstance(merge.outcome, Outcome):
+        return False
+    if not (isinstance(once, Outcome) and isinstance(steps, Outcome)):
+        # A patch may take away the value for which a merge alone is refused.
+        words = f"{describe(once)} in one step, {describe(steps)} in two"
+        require(law, type(once) is type(steps), words)
+        return True
+    one, other = once.contact, steps.contact
+    moved = merge.outcome.contact.updated_at != merge.before[0].updated_at
+    for name in {*one.fields, *other.fields, *one.clocks, *other.clocks}:
+        pairs = [_dated(merge, contact, name, moved=moved) for contact in (one, other)]
+        words = f"{name}: {pairs[0]} in one step, {pairs[1]} in two"
+        require(law, same(*pairs), words)
+    parts = [
+        (_aliases(o.contact), {*o.contact.merged_ids}, o.withheld, dict(o.ignored))
+        for o in (once, steps)
+    ]
+    require(law, parts[0] == parts[1], f"{parts[0]}, not {parts[1]}")
+    step = one.version - merge.before[0].version
+    require(law, step == 1, f"version {merge.before[0].version} -> {one.version}")
+    return True
+
+
+def _aliases(contact: Contact) -> dict[str, set[str]]:
+    return {name: {*forms} for name, forms in contact.aliases.items()}
+
+
+def _dated(
+    merge: Merge, contact: Contact, name: str, *, moved: bool
+) -> tuple[Any, Any]:
+    """Return a value and its clock; times of this merge are alike."""
+    clock = contact.clocks.get(name)
+    if merge.policy.uses_update_time(name):
+        times = {_time(before, name) for before in merge.before} if moved else ()
+        # A merge that moves no field leaves no clock, so the update would be its time.
+        clock = _time(contact, name) if _time(contact, name) in times else None
+    return contact.get(name), clock
+
+
+def constant_is_set(tried: Trial | Merge) -> bool:
+    """After a merge, a field that its on_merge rule sets has the value of the rule."""
+    outcome, sent = _merged(tried), set[str]()
+    if outcome is None:
+        return False
+    policy = tried.policy
+    if isinstance(tried, Trial):
+        sent |= {*(policy.fields if tried.clears else tried.patch)}
+    # A primary value that no field holds is appended, whatever the rules.
+    sent |= {key.fields[-1] for key in policy.all_keys if key.append_new}
+    rules = [pair for pair in _rules(policy, _SETS) if pair[0] not in sent]
+    for name, rule in rules:
+        value = outcome.contact.get(name)
+        words = f"{name}: {value!r} after a merge, not {rule.value!r}"
+        require("constant_is_set", same(value, rule.value), words)
+    return bool(rules)
+
+
+def refused_stays_apart(tried: Trial | Merge) -> bool:
+    """A contact with a value that its rule refuses is merged into no other one."""
+    outcome, rules = _merged(tried), _rules(tried.policy, _REFUSES)
+    for name, rule in rules:
+        for contact in () if outcome is None else outcome.merged:
+            words = f"{name}: {contact.id} has {rule.value!r}, and is merged"
+            kept = not same(contact.get(name), rule.value)
+            require("refused_stays_apart", kept, words)
+    return bool(rules) and outcome is not None
+
+
+def _merged(tried: Trial | Merge) -> Outcome | None:
+    """Return the outcome of a call or a merge in which contacts were merged."""
+    outcome = tried.first if isinstance(tried, Trial) else tried.outcome
+    return outcome if isinstance(outcome, Outcome) and outcome.merged else None
+
+
+def _rules(policy: Policy, begins: str) -> list[tuple[str, Rule]]:
+    """List the fields with an ``on_merge`` rule of a kind, with the rule."""
+    rules = [(name, policy.merge_rule(name)) for name in policy.fields]
+    return [(name, rule) for name, rule in rules if rule.name.startswith(begins)]
+
+
 def sticky_wins(merge: Merge) -> bool:
     """In a merge, a value that its rule keeps is stored, whichever contact had it."""
-    if isinstance(merge.outcome, Refused):
+    if not isinstance(merge.outcome, Outcome):
         return False
     applies = False
     for contact in merge.before:
@@ -170,7 +262,7 @@ def sticky_wins(merge: Merge) -> bool:
 
 def clock_travels(merge: Merge) -> bool:
     """After a merge, a value has the clock of the contact that supplied it."""
-    if len(merge.state) != 2 or isinstance(merge.outcome, Refused):
+    if len(merge.state) != 2 or not isinstance(merge.outcome, Outcome):
         return False
     (survivor, other), merged = merge.before, merge.outcome.contact
     applies = False

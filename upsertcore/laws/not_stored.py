@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.outcome import Outcome, Withheld
+from upsertcore.engine.plan import Plan
 from upsertcore.errors import Refused
 from upsertcore.laws.calls import appended_fields, ids_of_holders
 from upsertcore.laws.errors import LawBroken, require
@@ -35,7 +36,7 @@ _LEFT_OUT = ("blocked", "composite", "limit")
 def nothing_silent(trial: Trial) -> bool:
     """Each sent field is stored by its rule, or withheld, or ignored with a reason."""
     first, policy = trial.first, trial.policy
-    if isinstance(first, Refused):
+    if not isinstance(first, Outcome):
         return False
     sent = _sent(trial, first)
     named = {*first.ignored, *[value.field for value in first.withheld]}
@@ -55,7 +56,7 @@ def nothing_silent(trial: Trial) -> bool:
     for withheld in first.withheld:
         words = f"{withheld.field} is withheld for {withheld.holder}"
         require("nothing_silent", _is_held(trial, sent, first, withheld), words)
-    if policy.match.resolve in (FIRST_MATCH, ALL_AGREE) or policy.match.guard:
+    if _names_all_hits(trial):
         missing = ids_of_holders(trial, trial.keys_sent) - {
             first.contact.id,
             *first.also_matched,
@@ -67,6 +68,18 @@ def nothing_silent(trial: Trial) -> bool:
             f"{describe(first)}, and {missing} are not named",
         )
     return bool(trial.patch)
+
+
+def _names_all_hits(trial: Trial) -> bool:
+    """Return whether each contact that a key matches is reported."""
+    policy, match, call = trial.policy, trial.policy.match, trial.call
+    if call.verb != "upsert" or trial.by_id is not None:
+        return call.verb == "upsert"
+    # An unknown id that creates its contact consults no key.
+    known = call.named is None or trial.holder(call.named) is not None
+    consults = known or policy.on_unknown_id == "next"
+    by_keys = match.resolve in (FIRST_MATCH, ALL_AGREE) or match.guard is not None
+    return by_keys and consults
 
 
 def _lacks_clock(policy: Policy, name: str, sent: Mapping[str, Any]) -> bool:
@@ -138,8 +151,10 @@ def _check_unusable_values(trial: Trial, first: Outcome) -> None:
 
 def _check_reported(trial: Trial, first: Outcome, name: str, item: Any) -> None:
     # Both the plan of this call and its outcome must report it.
-    plan = trial.new_book().plan(trial.patch, scope=trial.scope)
-    for decision in (first, plan):
+    decisions: list[Outcome | Plan] = [first]
+    if trial.call.verb == "upsert":
+        decisions.append(trial.call.plan(trial.new_book(), trial.patch, trial.scope))
+    for decision in decisions:
         lines = decision.explain().split("\n")
         named = any(f" {name}: " in line and "not a key" in line for line in lines)
         words = f"{name}: {item!r} is stored and makes no key, and is not reported"
@@ -215,7 +230,7 @@ def _group_of(policy: Policy, name: str) -> set[str]:
 def sticky_stays(trial: Trial) -> bool:
     """A value that its rule keeps stays, whatever a patch sends."""
     first, applies = trial.first, False
-    if isinstance(first, Refused) or first.before is None:
+    if not isinstance(first, Outcome) or first.before is None:
         return False
     for name, value in first.before.fields.items():
         rule = trial.policy.field_options(name).rule
@@ -231,7 +246,7 @@ def sticky_stays(trial: Trial) -> bool:
 def left_out_together(trial: Trial) -> bool:
     """Parts of a composite key are stored together, or left out together."""
     first, groups = trial.first, _groups(trial.policy)
-    if isinstance(first, Refused) or first.merged or not groups:
+    if not isinstance(first, Outcome) or first.merged or not groups:
         return False
     # Blocked items of a list may be left out alone.
     sent = _sent(trial, first)

@@ -27,6 +27,7 @@ from attrs import evolve
 from upsertcore.engine.decide import decide_request
 from upsertcore.engine.patch import Request, read_patch
 from upsertcore.errors import Refused
+from upsertcore.laws.call_kinds import MERGED_ID
 from upsertcore.laws.contact_shapes import Shapes
 from upsertcore.laws.sample_values import Letters, Values, field_letters, key_letters
 from upsertcore.laws.trial import State, Trial
@@ -187,6 +188,65 @@ class World:
         )
         return contact, shape.forms
 
+    def named_states(self, size: int) -> Iterator[tuple[State, int]]:
+        """
+        Yield the states in which calls have ids and options.
+
+        For the keys alone these are all states; a contact was merged into the first
+        one of each. With a field, one contact with a key has each value of it.
+        """
+        if self.letters is not None:
+            for variant in self._variants(
+                self.letters, self._contact_of(0, self._full)
+            ):
+                yield (variant,), 1
+            return
+        for places, weight in self.states_of(size):
+            yield self._named_state(places), weight
+
+    def sample_named(self, size: int, count: int) -> Iterator[tuple[State, int, int]]:
+        """Sample these states evenly, each with a weight and a number below *count*."""
+        if self.letters is not None:
+            states = [*self.named_states(size)]
+            for place in spread(len(states) * count):
+                number, seat = divmod(place, len(states))
+                yield *states[seat], number
+            return
+        for places, number, _digits in self._sample_places(size, count, 1):
+            weight = len({places, *self._images(places)})
+            yield self._named_state(places), weight, number
+
+    def _named_state(self, places: Places) -> State:
+        """Make a state into whose first contact another one was merged."""
+        state = self.state(places)
+        if not state:
+            return state
+        (first, forms), *others = state
+        return ((evolve(first, merged_ids=(MERGED_ID,)), forms), *others)
+
+    def named_count(self, size: int) -> int:
+        """Compute the number of states of :meth:`named_states`."""
+        return self.count(size) if self.letters is None else self._values
+
+    def named_patches(self, size: int) -> list[Patch]:
+        """
+        List the patches of calls with ids and options, in one spelling.
+
+        For the keys alone: as those of logs, and for states of one contact each key
+        null and blank. With a field: the keys of the one contact, and each value of the
+        field, or none.
+        """
+        if self.letters is None:
+            empties: tuple[Any, ...] = (None, "") if size < 2 else ()
+            odd = [{**self.filled, a.name: v} for a in self.keyed for v in empties]
+            return [*self.log_patches(), *odd]
+        keys = self._shapes.every[self._full].fields
+        sent = [(self.letters.name, (_OMITTED, None, " ", *self.letters.sent))]
+        sent += [(clock, (_OMITTED, _CLOCKS[-1])) for clock in self.clocks]
+        names = [name for name, _values in sent]
+        choices = product(*[values for _name, values in sent])
+        return [{**keys, **self._patch(names, values)} for values in choices]
+
     @cached_property
     def patches(self) -> list[Patch]:
         """All patches, those with fewer fields first."""
@@ -318,17 +378,17 @@ class World:
         for place in range(self.merge_count(size)):
             yield self._merge_at(size, place), 1
 
-    def sample_merges(self, size: int) -> Iterator[tuple[State, int]]:
-        """Sample merges evenly, as :meth:`sample` samples calls."""
+    def sample_merges(self, size: int, count: int) -> Iterator[tuple[State, int, int]]:
+        """Sample merges as :meth:`sample` calls, each with a number below *count*."""
         if self.letters is None:
-            known = set[Places]()
-            for places, _patch, _digits in self._sample_cases(size):
-                if places not in known:
-                    known.add(places)
-                    yield self.state(places), len({places, *self._images(places)})
+            for places, number, _digits in self._sample_places(size, count, 1):
+                weight = len({places, *self._images(places)})
+                yield self.state(places), weight, number
             return
-        for place in spread(self.merge_count(size)):
-            yield self._merge_at(size, place), 1
+        merges = self.merge_count(size)
+        for place in spread(merges * count):
+            number, merge = divmod(place, merges)
+            yield self._merge_at(size, merge), 1, number
 
     def merge_count(self, size: int) -> int:
         """Compute the number of merges of one number of contacts."""
@@ -368,6 +428,13 @@ class World:
         keyed = [n for n in shapes if any(self._shapes.every[n].forms)]
         bare = next(n for n in shapes if n not in keyed)
         return bare, keyed[0] if keyed else bare
+
+    @cached_property
+    def _full(self) -> int:
+        """The first shape with as many keys as any, without aliases."""
+        shapes = self._shapes.every
+        own = [n for n, one in enumerate(shapes) if not (one.deleted or one.aliases)]
+        return max(own, key=lambda n: sum(map(bool, shapes[n].forms)))
 
     def _list_merge_values(
         self, letters: Letters
@@ -425,9 +492,17 @@ class World:
 
     def _sample_cases(self, size: int) -> Iterator[tuple[Places, Patch, list[int]]]:
         """Yield shapes, a patch, and for each contact the number of its value."""
-        shapes, count = len(self._shapes.every), self.patch_count
-        for place in spread((shapes * self._values) ** size * count):
-            rest, patch = divmod(place, count)
+        cases = self._sample_places(size, self.patch_count, self._values)
+        for places, patch, digits in cases:
+            yield places, self._patch_at(patch), digits
+
+    def _sample_places(
+        self, size: int, count: int, values: int
+    ) -> Iterator[tuple[Places, int, list[int]]]:
+        """Yield shapes, a number below *count*, and one below *values* per contact."""
+        shapes = len(self._shapes.every)
+        for place in spread((shapes * values) ** size * count):
+            rest, item = divmod(place, count)
             places, used = [], 0
             for _ in range(size):
                 rest, number = divmod(rest, shapes)
@@ -437,8 +512,8 @@ class World:
                 used |= forms
                 places.append(number)
             else:
-                digits = [rest // self._values**n % self._values for n in range(size)]
-                yield tuple(places), self._patch_at(patch), digits
+                digits = [rest // values**n % values for n in range(size)]
+                yield tuple(places), item, digits
 
     @cached_property
     def _values(self) -> int:
@@ -489,7 +564,9 @@ class World:
         sent = read_patch(self.policy, patch)
         for _ in "ab":
             index, match = trial.book._index, self.policy.match  # noqa: SLF001
-            asked = Request(compiled(self.policy).by_name, sent, index, "", match)
+            own_id = None, self.policy.id_field or ""
+            names = compiled(self.policy).by_name
+            asked = Request(names, sent, index, "", match, own_id=own_id)
             with suppress(Refused):
                 decide_request(self.policy, asked)
             seats.update((ids.index(id), None) for id in asked.contacts if id in ids)

@@ -13,12 +13,15 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import count
-from typing import Any, TypeAlias, Unpack, final
+from typing import Any, Literal, TypeAlias, Unpack, final
+
+from attrs import Factory, frozen
 
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
-from upsertcore.engine.patch import read_patch
-from upsertcore.errors import Refused
+from upsertcore.engine.patch import read_with_id
+from upsertcore.engine.plan import Plan
+from upsertcore.errors import Refused, UnknownContact
 from upsertcore.model.contact import Contact
 from upsertcore.model.view import Forms
 from upsertcore.policy.held_forms import held_forms
@@ -26,14 +29,16 @@ from upsertcore.policy.overrides import CallOptions, with_overrides
 from upsertcore.policy.policy import Policy, consulted
 from upsertcore.store.contact_index import index_for
 from upsertcore.store.journal import Entry
-from upsertcore.values import same
+from upsertcore.values import empty, same
 
 __all__ = [
+    "Call",
     "Log",
     "Merge",
     "State",
     "Trial",
     "TrialResult",
+    "Verb",
     "book_of",
     "describe",
     "is_same_result",
@@ -41,8 +46,11 @@ __all__ = [
     "try_upsert",
 ]
 
-TrialResult: TypeAlias = Outcome | Refused
+TrialResult: TypeAlias = Outcome | Refused | UnknownContact
 """The outcome of a call, or its refusal."""
+
+Verb = Literal["upsert", "update", "create"]
+"""A verb that sends one patch."""
 
 State: TypeAlias = tuple[tuple[Contact, Forms], ...]
 """Contacts by creation, each with the normal forms that it holds."""
@@ -105,7 +113,7 @@ def is_same_result(one: TrialResult, other: TrialResult) -> bool:
     >>> is_same_result(no, Refused("no")), is_same_result(no, yes)
     (True, False)
     """
-    if isinstance(one, Refused) or isinstance(other, Refused):
+    if not (isinstance(one, Outcome) and isinstance(other, Outcome)):
         return repr(one) == repr(other)
     left, right = one.contact, other.contact
     values = ([value.value for value in outcome.withheld] for outcome in (one, other))
@@ -130,6 +138,79 @@ def describe(answer: TrialResult) -> str:
 
 
 @final
+@frozen
+class Call:
+    """
+    How a patch is sent: by which verb, with which ids and options.
+
+    Args:
+        verb: The verb; ``"update"`` needs an id.
+        id: The id of a contact that is passed besides the patch, if any.
+        carried: The id that the patch carries under the ``id_field``, if any.
+        visitor: The id of the visitor, if there is one.
+        options: The options of the call.
+
+    >>> print(Call("update", id="c-1"), Call(), Call(options={"null": "ignore"}))
+    update with id='c-1' upsert upsert with null='ignore'
+    """
+
+    verb: Verb = "upsert"
+    id: str | None = None
+    carried: str | None = None
+    visitor: str | None = None
+    options: CallOptions = Factory(CallOptions)
+
+    def __str__(self) -> str:
+        ids = {"id": self.id, "id in the patch": self.carried, "visitor": self.visitor}
+        given = {n: v for n, v in {**ids, **self.options}.items() if v is not None}
+        words = ", ".join([f"{name}={value!r}" for name, value in given.items()])
+        return f"{self.verb} with {words}" if words else self.verb
+
+    @property
+    def named(self) -> str | None:
+        """The id that names a contact, whether passed or carried by the patch."""
+        return self.carried if self.id is None else self.id
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an upsert without ids; it may have options."""
+        ids = self.id, self.carried, self.visitor
+        return self.verb == "upsert" and ids == (None, None, None)
+
+    def send(
+        self, book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any
+    ) -> TrialResult:
+        """Send a patch in this way; return the outcome or the refusal."""
+        verb = getattr(book, self.verb)
+        sent, ids = self._sent(book, patch), self._ids()
+        named = [ids.pop("id")] if self.verb == "update" else []
+        try:
+            result: Outcome = verb(
+                *named, sent, scope=scope, **ids, **self.options, **how
+            )
+        except (Refused, UnknownContact) as error:
+            return error
+        return result
+
+    def plan(self, book: ContactBook, patch: Mapping[str, Any], scope: str) -> Plan:
+        """Plan the upsert of a patch in this way."""
+        sent = self._sent(book, patch)
+        return book.plan(sent, scope=scope, **self._ids(), **self.options)
+
+    def _sent(self, book: ContactBook, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.carried is None:
+            return patch
+        return {**patch, str(book.policy.id_field): self.carried}
+
+    def _ids(self) -> dict[str, Any]:
+        ids = {"id": self.id, "visitor": self.visitor}
+        return {name: id for name, id in ids.items() if id is not None}
+
+
+_PLAIN = Call()
+
+
+@final
 class Trial:
     """
     One patch, sent to a copy of a book, and sent again.
@@ -137,8 +218,9 @@ class Trial:
     Args:
         policy: The policy.
         state: As :func:`state_of` returns it.
-        patch: The patch.
+        patch: The patch, without an id that it carries.
         scope: The tenant.
+        call: How it is sent; ``policy`` is then the policy with its options.
 
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -148,9 +230,15 @@ class Trial:
     """
 
     def __init__(
-        self, policy: Policy, state: State, patch: Mapping[str, Any], scope: str = ""
+        self,
+        policy: Policy,
+        state: State,
+        patch: Mapping[str, Any],
+        scope: str = "",
+        call: Call = _PLAIN,
     ) -> None:
-        self.policy, self.state, self.patch, self.scope = policy, state, patch, scope
+        self._base, self.policy = policy, with_overrides(policy, **call.options)
+        self.state, self.patch, self.scope, self.call = state, patch, scope, call
 
     @classmethod
     def of(
@@ -159,11 +247,18 @@ class Trial:
         patch: Mapping[str, Any],
         *,
         scope: str = "",
+        verb: Verb = "upsert",
+        id: str | None = None,
+        visitor: str | None = None,
         **options: Unpack[CallOptions],
     ) -> Trial:
         """Make a trial from the present contacts of a book."""
-        policy = with_overrides(book.policy, **options)
-        return cls(policy, state_of(book), patch, scope)
+        policy, carried, fields = book.policy, None, patch
+        if policy.id_field is not None and not empty(patch.get(policy.id_field)):
+            carried = patch[policy.id_field]
+            fields = {n: v for n, v in patch.items() if n != policy.id_field}
+        call = Call(verb, id, carried, visitor, options)
+        return cls(policy, state_of(book), fields, scope, call)
 
     @property
     def before(self) -> tuple[Contact, ...]:
@@ -173,12 +268,12 @@ class Trial:
     @cached_property
     def book(self) -> ContactBook:
         """The copy to which both calls are made."""
-        return book_of(self.policy, self.state)
+        return self.new_book()
 
     @cached_property
     def first(self) -> TrialResult:
         """The result of the first call."""
-        return try_upsert(self.book, self.patch, self.scope)
+        return self.send(self.book)
 
     @cached_property
     def after(self) -> tuple[Contact, ...]:
@@ -190,7 +285,7 @@ class Trial:
     def second(self) -> TrialResult:
         """The result of the second call, with the same patch."""
         _ = self.after
-        return try_upsert(self.book, self.patch, self.scope)
+        return self.send(self.book)
 
     @cached_property
     def after_second(self) -> tuple[Contact, ...]:
@@ -202,7 +297,7 @@ class Trial:
     def sent(self) -> Mapping[str, Any] | Refused:
         """The cleaned values of the patch, without those that count as omitted."""
         try:
-            return read_patch(self.policy, self.patch)[0]
+            return read_with_id(self.policy, self.patch)[0][0]
         except Refused as error:
             return error
 
@@ -230,7 +325,34 @@ class Trial:
 
     def new_book(self, **how: Any) -> ContactBook:
         """Make another copy of the book as it was before the first call."""
-        return book_of(self.policy, self.state, **how)
+        return book_of(self._base, self.state, **how)
+
+    def book_with(self, state: State = ()) -> ContactBook:
+        """Make a book with other contacts, or none."""
+        return book_of(self._base, state)
+
+    def send(
+        self, book: ContactBook, scope: str | None = None, **how: Any
+    ) -> TrialResult:
+        """Make the call in a book."""
+        return self.call.send(
+            book, self.patch, self.scope if scope is None else scope, **how
+        )
+
+    def holder(self, id: str | None) -> Contact | None:
+        """Return the contact of the scope to which an id resolves before the call."""
+        own = [c for c in self.before if c.scope == self.scope]
+        return next((contact for contact in own if id in contact.ids), None)
+
+    @property
+    def clears(self) -> bool:
+        """Whether the call clears what its patch omits."""
+        return self.call.options.get("omitted", self.policy.omitted) == "clear"
+
+    @property
+    def by_id(self) -> Contact | None:
+        """The contact that the id argument of the call names, if it is known."""
+        return None if self.call.id is None else self.holder(self.call.id)
 
 
 @final
@@ -291,7 +413,8 @@ class Merge:
         policy: The policy.
         state: The contacts with the forms that they hold, as :func:`state_of` returns
             them; the first is the survivor.
-        others: The other contacts of the book.
+        beside: The other contacts of the book.
+        patch: A patch to merge with, if any.
 
     >>> from upsertcore import field, first_match, normalize
     >>> policy = Policy(first_match("email"), {"email": field(key=normalize.email)})
@@ -302,18 +425,30 @@ class Merge:
     'merged'
     """
 
-    def __init__(self, policy: Policy, state: State, beside: State = ()) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        state: State,
+        beside: State = (),
+        patch: Mapping[str, Any] | None = None,
+    ) -> None:
         self.policy, self.state, self.others = policy, state, beside
+        self.patch = patch
 
     @classmethod
     def of(
-        cls, book: ContactBook, survivor: str, *others: str, scope: str = ""
+        cls,
+        book: ContactBook,
+        survivor: str,
+        *others: str,
+        scope: str = "",
+        patch: Mapping[str, Any] | None = None,
     ) -> Merge:
         """Make a merge from the present contacts of a book."""
         ids = [book.get(id, scope=scope).id for id in (survivor, *others)]
         held = {(each[0].scope, each[0].id): each for each in state_of(book)}
         chosen = [held.pop((scope, id)) for id in dict.fromkeys(ids)]
-        return cls(book.policy, tuple(chosen), tuple(held.values()))
+        return cls(book.policy, tuple(chosen), tuple(held.values()), patch)
 
     @property
     def before(self) -> tuple[Contact, ...]:
@@ -322,21 +457,48 @@ class Merge:
 
     @cached_property
     def outcome(self) -> TrialResult:
-        """The result of merging all contacts at once."""
+        """The result of merging all contacts at once, without the patch."""
         return self.merge_steps(self.before[1:])
+
+    @cached_property
+    def with_patch(self) -> TrialResult:
+        """The result of merging all contacts at once, with the patch."""
+        return self._merge(self.new_book(), self.before[1:], patch=self.patch)
+
+    @cached_property
+    def then_patch(self) -> TrialResult:
+        """The result of merging all contacts, and then upserting the patch by id."""
+        book, survivor = self.new_book(), self.before[0]
+        merged = self._merge(book, self.before[1:])
+        if self.patch is None or not isinstance(merged, Outcome):
+            return merged
+        # A merge does not ignore its patch.
+        options: CallOptions = {"on_found": "update"}
+        call = Call(id=survivor.id, options=options)
+        return call.send(book, self.patch, survivor.scope)
 
     def merge_steps(
         self, *steps: tuple[Contact, ...], state: State | None = None
     ) -> TrialResult:
         """Merge step by step; *state* replaces the contacts of this merge."""
-        chosen = self.state if state is None else state
-        book = book_of(self.policy, (*chosen, *self.others))
-        survivor = chosen[0][0]
+        book = self.new_book(state)
         result: TrialResult = Refused("others: must name one contact at least")
         for others in steps:
-            try:
-                ids = [contact.id for contact in others]
-                result = book.merge(survivor.id, *ids, scope=survivor.scope)
-            except Refused as error:
-                return error
+            result = self._merge(book, others)
+            if not isinstance(result, Outcome):
+                return result
         return result
+
+    def new_book(self, state: State | None = None) -> ContactBook:
+        """Make a book of the contacts; *state* replaces those of this merge."""
+        chosen = self.state if state is None else state
+        return book_of(self.policy, (*chosen, *self.others))
+
+    def _merge(
+        self, book: ContactBook, others: tuple[Contact, ...], **how: Any
+    ) -> TrialResult:
+        survivor, ids = self.before[0], [contact.id for contact in others]
+        try:
+            return book.merge(survivor.id, *ids, scope=survivor.scope, **how)
+        except Refused as error:
+            return error
