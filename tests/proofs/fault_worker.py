@@ -33,6 +33,7 @@ from upsertcore import (
 )
 from upsertcore.book import contact_book
 from upsertcore.rules import (
+    constant,
     custom,
     deep,
     keep,
@@ -40,6 +41,7 @@ from upsertcore.rules import (
     last_updated,
     latest,
     on_create,
+    refuse_if,
     replace,
     smallest,
     sticky,
@@ -174,6 +176,7 @@ SOUND: dict[str, Check] = {
             },
         ),
         contacts=2,
+        limit=13_000,
         email=["ada@x.org", "bob@x.org"],
         phone=["+15550001111", "+15550002222"],
     ),
@@ -302,6 +305,30 @@ SOUND: dict[str, Check] = {
                 "status": field(rule=sticky("unsubscribed")),
                 "tags": field(many=True),
             },
+        ),
+        contacts=2,
+    ),
+    "conditions of a merge": policy(
+        Policy(
+            merge_all("id"),
+            merging(
+                {
+                    "id": field(key=normalize.exact, keep_aliases=True),
+                    "role": field(),
+                    "seen": field(),
+                },
+                {"role": refuse_if("user"), "seen": constant("yes")},
+            ),
+        ),
+        contacts=2,
+        limit=3_000,
+    ),
+    "ids of the caller": policy(
+        Policy(
+            first_match("id", "email"),
+            {"email": field(key=normalize.email), "name": field()},
+            id_field="id",
+            on_unknown_id="next",
         ),
         contacts=2,
     ),
