@@ -79,6 +79,7 @@ CLOCKED = one_key(
     fields={"name": field(rule=latest(by="at")), "at": field(rule=largest)},
 )
 TWO_KEYS = first_match("id", "more")
+GUARDED = merge_all("id", "more", guard="if_set")
 
 
 def two_keys(**options: Any) -> Policy:
@@ -425,6 +426,8 @@ class TestClaims:
             (one_key(on_no_key="create"), "idempotent", False),
             (one_key(extra_fields=field(rule=replace)), "idempotent", True),
             (one_key(extra_fields=field(rule=add)), "idempotent", False),
+            (two_keys(match=GUARDED), "idempotent", True),
+            (two_keys(match=GUARDED, on_key_in_use="allow"), "idempotent", False),
             (SMALL, "finds_again", True),
             (Policy(never(), {}), "finds_again", False),
             (SMALL, "empty_changes_nothing", True),

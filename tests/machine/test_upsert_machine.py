@@ -73,7 +73,7 @@ def answer_text(answer: dict[str, Any]) -> str:
     """Write every part of an answer of the oracle."""
     applied = "contact" in answer
     omitted = {"sent", "asked", "claims", "judged", "draft"}
-    omitted |= {"own", "argument", "id", "id_name", "visitor", "visits"}
+    omitted |= {"own", "argument", "id", "id_name", "visitor", "visits", "apart"}
     omitted |= {"after", "scope", "new_id"} if applied else set()
     clocks = {} if applied else {"clocks": answer["draft"]["clocks"]}
     return as_json(clocks | {k: v for k, v in answer.items() if k not in omitted})

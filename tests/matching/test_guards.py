@@ -16,7 +16,7 @@ from upsertcore import (
     merge_all,
     normalize,
 )
-from upsertcore.errors import AmbiguousMatch, InvalidPolicy, NoMatchKey
+from upsertcore.errors import AmbiguousMatch, InvalidPolicy, KeyInUse, NoMatchKey
 from upsertcore.matching.ambiguity import PICKS
 from upsertcore.matching.protocol import Match
 
@@ -217,7 +217,7 @@ class TestMergeAllGuard:
             ),
             (
                 *("if_set", BOTH, {"phone": {"+9": ("c-1",)}}),
-                Match("c-1", "email", ("c-2",)),
+                Match("c-1", "email", ("c-2",), apart=("phone",)),
             ),
             # A contact that is merged by one key stays merged.
             (
@@ -249,6 +249,29 @@ class TestMergeAllGuard:
         assert decide(match, BOTH, more=more) == Match(
             "c-1", "email", ("c-2",), dropped=("phone",)
         )
+
+    @pytest.mark.parametrize("on_key_in_use", ["refuse", "withhold"])
+    def test_key_of_a_contact_that_stays_apart_is_in_use(
+        self, on_key_in_use: Any
+    ) -> None:
+        """Unique or not: the match would agree with that contact the next time."""
+        fields = {name: field(key=normalize.exact) for name in self.KEYS}
+        match = merge_all(*self.KEYS, guard="if_set")
+        policy = Policy(match, fields, on_key_in_use=on_key_in_use)
+        book = ContactBook(policy, ids=iter(["c-1", "c-2"]).__next__)
+        book.create({"email": "a@x", "phone": "1"})
+        book.create({"phone": "2"})
+        patch = {"email": "a@x", "phone": "2"}
+        if on_key_in_use == "refuse":
+            with pytest.raises(KeyInUse):
+                book.upsert(patch)
+            return
+        for _ in range(2):
+            outcome = book.upsert(patch)
+            assert (outcome.result, outcome.also_matched) == ("unchanged", ("c-2",))
+            assert [(one.field, one.holder) for one in outcome.withheld] == [
+                ("phone", "c-2")
+            ]
 
     def test_limit_that_drops_keys_is_refused(self) -> None:
         fields = {

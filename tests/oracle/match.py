@@ -235,6 +235,8 @@ def match_all_that_agree(
             survivors = [book.get(id, scope) for id in first]
             held = [f for row in survivors for f in match_forms_held(policy, name, row)]
             if held and not {*held} & {*own}:
+                if {*passing} - {*first}:
+                    plan.setdefault("apart", []).append(name)
                 passing = [id for id in passing if id in first]
             if passing and not found:
                 found_by = name

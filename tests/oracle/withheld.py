@@ -190,9 +190,9 @@ def merge_and_withhold(
 def clashes_of(
     book: Any, rows: list[Row | None], draft: Row, plan: Row
 ) -> list[tuple[Any, dict[str, str]]]:
-    """List the unique keys with new forms that others hold, form by holder."""
-    policy, clashes = book.policy, []
-    for key in [key for key in policy.all_keys if key.unique]:
+    """List the keys in use with new forms that others hold, form by holder."""
+    policy, clashes, apart = book.policy, [], plan.get("apart", [])
+    for key in [key for key in policy.all_keys if key.unique or key.name in apart]:
         old_forms = {form for row in rows for form in held_forms(policy, key, row)}
         new_forms = [
             form

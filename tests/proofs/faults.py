@@ -230,8 +230,8 @@ _KEYS = (
         "an id, else an address",
         "engine.uniqueness",
         "_conflicts",
-        "if not key.unique or forms is None:",
-        "if key.unique or forms is None:",
+        "not (key.unique or",
+        "(key.unique or",
     ),
     Fault(
         "the forms of a key that is not sent are let go",

@@ -236,13 +236,12 @@ def _check_visitor(policy: Policy, request: Request, id: str, target: Target) ->
     if any(contact is not None and id in contact.ids for contact in contacts):
         return
     resolve: Any = request.strategy.resolve
+    reason = "visitor"
     if not request.knows(id):
         if policy.on_unknown_id == "refuse":
             raise UnknownId("visitor", id)
         reason = "id"
-    elif resolve.is_another(request.get(id)[0].id, request):
-        reason = "visitor"
-    else:
+    elif policy.on_limit == "drop" and not resolve.is_another(id, request):
         reason = "limit"
     request.ignored = {**request.ignored, "visitor": reason}
 

@@ -34,11 +34,13 @@ class Target:
         before: The matched contact, None for a new one.
         forms: The forms that it holds, per key of the policy.
         merged: The contacts that are merged into it, each with its forms.
+        apart: As in ``Match``.
     """
 
     before: Contact | None
     forms: Forms
     merged: tuple[tuple[Contact, Forms], ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 def target_of(policy: Policy, request: Request, match: Match) -> Target:
@@ -56,9 +58,8 @@ def target_of(policy: Policy, request: Request, match: Match) -> Target:
     if match.id is None:
         return Target(None, compiled(policy).no_forms)
     before, forms = request.get(match.id)
-    if not match.merged:
-        return Target(before, forms)
-    return Target(before, forms, tuple([request.get(id) for id in match.merged]))
+    merged = tuple([request.get(id) for id in match.merged]) if match.merged else ()
+    return Target(before, forms, merged, match.apart)
 
 
 def check_not_deleted(target: Target) -> None:

@@ -141,10 +141,10 @@ def _conflicts(
     current: list[tuple[str, ...] | None],
     target: Target,
 ) -> list[KeyConflict]:
-    """Return the unique keys that others hold; only the first if the policy refuses."""
+    """Return the keys in use by others; only the first if the policy refuses."""
     conflicts = []
     for place, (key, forms) in enumerate(zip(policy.all_keys, current, strict=True)):
-        if not key.unique or forms is None:
+        if forms is None or not (key.unique or key.name in target.apart):
             continue
         new = _new_forms(forms, target, place)
         conflict = {form: request.holders(key.name, form) for form in new}

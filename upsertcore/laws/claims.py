@@ -29,7 +29,8 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
             without one are idempotent only if the policy refuses them.
 
     Returns:
-        For ``idempotent``: if every rule declares it, and a patch can match.
+        For ``idempotent``: if every rule declares it, and a patch can match; but not
+        for a ``merge_all`` with a guard that stores keys in use.
         For ``finds_again``: if the rules of the key fields do.
         For ``empty_changes_nothing``: if a patch without a key is refused.
         For ``left_out_together``: if there are composite keys.
@@ -55,7 +56,9 @@ def claims(policy: Policy, law: str, *, carries: bool = False) -> bool:
     refuses = policy.on_no_key == "refuse"
     finds = bool(policy.match.keys) and (refuses or carries)
     if law == "idempotent":
-        return finds and _declare("idempotent", _rules(policy))
+        guarded = policy.match.merges and policy.match.guard is not None
+        stores = guarded and policy.on_key_in_use == "allow"
+        return finds and not stores and _declare("idempotent", _rules(policy))
     if law == "finds_again":
         keyed = {name for key in policy.all_keys for name in key.fields}
         rules = [policy.field_options(name).rule for name in keyed]

@@ -82,11 +82,12 @@ class GuardedMatch:
         agreement: dict[str, int] = {}
         all_holders: list[str] = []
         dropped: list[str] = []
+        apart: list[str] = []
         carried = [name for name in keys if probe(name)]
         if not carried:
             raise NoMatchKey(keys)
         for name in carried:
-            hit = counted = False
+            hit = counted = differs = False
             forms = {form for form, _holders in probe(name)}
             for _form, holders in probe(name):
                 valid = []
@@ -98,7 +99,8 @@ class GuardedMatch:
                     if id == chosen or agreement[id] != _CONTRADICTED:
                         valid.append(id)
                 if self.merges:
-                    valid = self._like(chosen, valid, name, forms, probe)
+                    alike = self._like(chosen, valid, name, forms, probe)
+                    differs, valid = differs or alike != valid, alike
                     merged.update(dict.fromkeys(valid))
                 hit, counted = hit or bool(holders), counted or bool(valid)
                 if chosen is None and valid:
@@ -108,11 +110,12 @@ class GuardedMatch:
                 dropped.append(name)
             else:
                 higher.append((name, forms))
+                apart += [name] if differs else []
         others = also_matched(chosen, all_holders)
         if merged:
             others = tuple([id for id in others if id not in merged])
             del merged[chosen]  # type: ignore[arg-type]
-        return Match(chosen, key, others, tuple(merged), tuple(dropped))
+        return Match(chosen, key, others, tuple(merged), tuple(dropped), tuple(apart))
 
     def _like(
         self,

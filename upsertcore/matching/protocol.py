@@ -60,6 +60,9 @@ class Match:
         also_matched: Ids of further contacts that match, in the order of look-ups.
         merged: Ids of contacts to merge into it.
         dropped: Names of keys to leave out of the patch.
+        apart: Names of keys that match a contact which is not merged because the match
+            holds other values. They count as in use, or the match would hold the same
+            value then, and the next call would merge that contact.
 
     >>> Match("c-1", "email").also_matched
     ()
@@ -70,6 +73,7 @@ class Match:
     also_matched: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 def also_matched(chosen: str | None, all_holders: list[str]) -> tuple[str, ...]:

@@ -124,6 +124,8 @@ def policies(
         for name, changes in options.items():
             owner = fields if name in fields else keys
             owner[name] = attrs.evolve(owner[name], **changes)
+    if strict and strategy.merges and strategy.guard is not None:
+        on_key_in_use = ("refuse", "withhold")
     clock_rules = [] if plain else [LATEST]
     common = draw(
         _common_options(vocabulary, clock_rules, on_key_in_use, strict=strict)
