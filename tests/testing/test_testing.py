@@ -272,6 +272,12 @@ def test_policies_use_the_vocabulary_and_the_given_options(
         lambda policy: (
             policy.extra_fields is not None and policy.extra_fields.rule.by == "at"
         ),
+        lambda policy: (
+            policy.extra_fields is not None
+            and (policy.extra_fields.null, policy.extra_fields.blank)
+            == ("ignore", "clear")
+        ),
+        lambda policy: policy.extra_fields is not None and policy.extra_fields.many,
         lambda policy: any(
             key.max_forms and key.keep_aliases for key in policy.all_keys
         ),
@@ -287,6 +293,8 @@ def test_policies_use_the_vocabulary_and_the_given_options(
         "no_moves",
         "one_way",
         "clock_for_others",
+        "empty_others",
+        "lists_of_others",
         "limited_memory",
         "defaults_and_needs",
     ],

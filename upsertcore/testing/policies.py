@@ -150,8 +150,11 @@ def _common_options(
     extra = (None, replace, keep, ignore, vocabulary.rule, *clock_rules)
     rule = draw(st.sampled_from(extra))
     on_merge = draw(st.sampled_from((None, None, ignore, last_updated, *clock_rules)))
+    open_set = field(
+        rule=rule or replace, on_merge=on_merge, **draw(_value_options(may_list=True))
+    )
     return {
-        "extra_fields": None if rule is None else field(rule=rule, on_merge=on_merge),
+        "extra_fields": None if rule is None else open_set,
         "on_ambiguous": draw(st.sampled_from(("refuse", "oldest", "newest"))),
         "on_key_in_use": draw(st.sampled_from(on_key_in_use)),
         "on_no_key": draw(st.sampled_from(on_no_key)),
@@ -320,12 +323,20 @@ def _field(
         required=name in REQUIRED_FIELDS and rule.stores and draw(chance(8)),
         clean=draw(st.sampled_from((None, None, None, vocabulary.clean))),
         rule=rule,
-        null=draw(st.sampled_from((*("clear", "ignore") * 8, "reject"))),
-        blank=draw(st.sampled_from((*("store", "clear", "ignore") * 6, "reject"))),
         default=POOLS[name][0] if may_default and draw(chance(3)) else None,
         # A clock is a single value, and so is what a rule keeps.
-        many=name not in ("at", "name") and draw(chance(8)),
+        **draw(_value_options(may_list=name not in ("at", "name"))),
     )
+
+
+def _value_options(*, may_list: bool) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw what null and blank do, and whether a field holds a list."""
+    options = {
+        "null": st.sampled_from((*("clear", "ignore") * 8, "reject")),
+        "blank": st.sampled_from((*("store", "clear", "ignore") * 6, "reject")),
+        "many": chance(8) if may_list else st.just(value=False),
+    }
+    return st.fixed_dictionaries(options)
 
 
 @st.composite
