@@ -554,6 +554,15 @@ def test_conditions_of_a_merge_are_laws_of_merges_too(role: str) -> None:
     assert not claims(PLAIN, "constant_is_set")
 
 
+def test_card_tries_ids_that_patches_carry() -> None:
+    """A replay takes no such ids, so its law does not apply."""
+    result = card(evolve(CARRIED, on_unknown_id="next"), contacts=1, limit=400)
+
+    assert result.kept
+    assert result["named_by_id"].calls
+    assert not result["by_components"].calls
+
+
 def test_card_tries_conditions_of_merges_in_calls_and_merges() -> None:
     result = card(ASKED, limit=1_500)
 

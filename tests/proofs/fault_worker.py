@@ -176,7 +176,6 @@ SOUND: dict[str, Check] = {
             },
         ),
         contacts=2,
-        limit=13_000,
         email=["ada@x.org", "bob@x.org"],
         phone=["+15550001111", "+15550002222"],
     ),

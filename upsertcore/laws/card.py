@@ -305,7 +305,7 @@ _LAWS: Mapping[Kind, Mapping[str, Law]] = {
     "calls": CALLS,
     "named": CALLS,
     "merges": MERGES,
-    "patched": {"patch_after_merge": MERGES["patch_after_merge"]},
+    "patched": MERGES,
     "logs": LOGS,
 }
 
@@ -322,14 +322,17 @@ class _Tally:
         self._policy = policy
         self._counts = {name: [0, 0] for name in _all_laws()}
         self._broken: dict[str, Counterexample] = {}
-        self._laws: dict[tuple[str | None, Kind], dict[str, Law]] = {}
+        self._laws: dict[tuple[str | None, str], dict[str, Law]] = {}
 
     def try_cases(self, part: Part, cases: Iterable[Tried]) -> None:
         """Try the laws of a part that are not broken in its world."""
-        kind = part.world.field, part.kind
+        kind = part.world.field, "calls" if part.kind == "named" else part.kind
         laws = self._laws.get(kind)
         if laws is None:
-            excluded = OF_KEYS if part.world.field is not None else ()
+            excluded = {*(OF_KEYS if part.world.field is not None else ())}
+            if part.kind == "patched":
+                # Merges themselves have been tried already.
+                excluded = MERGES.keys() - {"patch_after_merge"}
             all_laws = _LAWS[part.kind]
             laws = {name: law for name, law in all_laws.items() if name not in excluded}
         for case, shown, weight in cases:

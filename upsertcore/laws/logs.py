@@ -139,6 +139,9 @@ def _read_per_call(log: Log) -> ContactBook:
 
 def by_components(log: Log) -> bool:
     """A replay by components has the results and contacts of one book."""
+    if log.policy.id_field is not None:
+        # The ids that a replay makes are not known before it, and so it takes none.
+        return False
     sent = [
         SentPatch(number, patch, _START + timedelta(seconds=number), log.scope)
         for number, patch in enumerate(log.patches)
