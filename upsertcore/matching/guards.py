@@ -82,12 +82,12 @@ class GuardedMatch:
         agreement: dict[str, int] = {}
         all_holders: list[str] = []
         dropped: list[str] = []
-        apart: list[str] = []
+        apart: tuple[str, ...] = ()
         carried = [name for name in keys if probe(name)]
         if not carried:
             raise NoMatchKey(keys)
         for name in carried:
-            hit = counted = differs = False
+            hit = counted = False
             forms = {form for form, _holders in probe(name)}
             for _form, holders in probe(name):
                 valid = []
@@ -100,7 +100,9 @@ class GuardedMatch:
                         valid.append(id)
                 if self.merges:
                     alike = self._like(chosen, valid, name, forms, probe)
-                    differs, valid = differs or alike != valid, alike
+                    if len(alike) < len(valid) and name not in apart:
+                        apart += (name,)
+                    valid = alike
                     merged.update(dict.fromkeys(valid))
                 hit, counted = hit or bool(holders), counted or bool(valid)
                 if chosen is None and valid:
@@ -110,12 +112,11 @@ class GuardedMatch:
                 dropped.append(name)
             else:
                 higher.append((name, forms))
-                apart += [name] if differs else []
         others = also_matched(chosen, all_holders)
         if merged:
             others = tuple([id for id in others if id not in merged])
             del merged[chosen]  # type: ignore[arg-type]
-        return Match(chosen, key, others, tuple(merged), tuple(dropped), tuple(apart))
+        return Match(chosen, key, others, tuple(merged), tuple(dropped), apart)
 
     def _like(
         self,
