@@ -38,6 +38,7 @@ __all__ = [
     "KeysDisagree",
     "MissingField",
     "NoMatchKey",
+    "Overtaken",
     "Refused",
     "StaleOutcome",
     "StalePlan",
@@ -266,6 +267,25 @@ class ChangesNotRetained(UpsertError, LookupError):
             return f"number: this book retains no changes; {advice}"
         what = f"changes after {self.number} are no longer retained"
         return f"number: {what}; the oldest available is {self.first}"
+
+
+class Overtaken(UpsertError):
+    """
+    A transaction of a database that has to begin again: another one was first.
+
+    Args:
+        reason: What the database reports.
+
+    >>> str(Overtaken("database is locked"))
+    'transaction: database is locked; roll it back, and begin again'
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"transaction: {self.reason}; roll it back, and begin again"
 
 
 def note_function(

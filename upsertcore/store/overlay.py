@@ -11,16 +11,36 @@ Rules:
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Protocol, final
 
 from upsertcore.model.stale import stale_reason
+from upsertcore.model.view import View
 from upsertcore.store.contact_index import ContactIndex
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
+    from upsertcore.model.packed_row import Names
     from upsertcore.model.view import Address, Forms
 
 __all__ = ["Overlay"]
+
+
+class Underlying(View, Protocol):
+    """What an overlay reads: an index, or a part of one that is loaded on demand."""
+
+    @property
+    def keys(self) -> tuple[str, ...]: ...
+
+    @property
+    def names(self) -> Names: ...
+
+    def has_id(self, id: str, scope: str) -> bool:
+        """Return whether an id resolves to a contact of a scope."""
+        ...
+
+    def find_place(self, id: str, scope: str) -> int | None:
+        """Return the place of the contact that an id resolves to, if any."""
+        ...
 
 
 @final
@@ -45,7 +65,7 @@ class Overlay:
         "puts",
     )
 
-    def __init__(self, index: ContactIndex) -> None:
+    def __init__(self, index: Underlying) -> None:
         self._index = index
         self._writes = ContactIndex(index.keys, index.names.declared)
         self._contacts: dict[Address, tuple[Contact, Forms]] = {}
@@ -89,7 +109,7 @@ class Overlay:
         self._writes.put(contact, forms)
         self.puts.append((contact, forms))
 
-    def stale_reason(self, index: ContactIndex) -> str | None:
+    def stale_reason(self, index: Underlying) -> str | None:
         """Return what has changed since it was read; None if nothing has."""
         for (scope, id), place in self._places.items():
             # A merged contact may have been restored since, which changes its place.

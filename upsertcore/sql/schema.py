@@ -1,0 +1,159 @@
+"""
+The tables of a book: contacts, their forms, and what is retained of calls.
+
+Rules:
+    Names are the caller's: a prefix, and a schema of the database.
+    Text is compared byte by byte, whatever the locale of the database.
+    A contact is kept as JSON text: JSON types of a database do not keep every value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from attrs import frozen
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Computed,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ColumnElement
+
+__all__ = ["Tables", "make_tables"]
+
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+@final
+@frozen
+class Tables:
+    """
+    The tables of one book.
+
+    Args:
+        metadata: What they are part of.
+        contacts: A row per contact: its place in the order of creation, and the text
+            of ``Contact.to_dict()``.
+        forms: The normal forms that contacts hold. ``slot`` is 0 where no other contact
+            may hold the form, else the contact's place.
+        redirects: The ids of merged contacts, with the id of the survivor and the place
+            to which an undo restores the contact.
+        changes: The retained changes; no outcome where one was purged.
+        calls: The remembered calls with an idempotency key.
+        state: What there is one of: the number of the last change, and the keys.
+    """
+
+    metadata: MetaData
+    contacts: Table
+    forms: Table
+    redirects: Table
+    changes: Table
+    calls: Table
+    state: Table
+
+
+def make_tables(
+    metadata: MetaData | None = None,
+    *,
+    prefix: str = "upsertcore_",
+    schema: str | None = None,
+) -> Tables:
+    """
+    Describe the tables of a book, for migrations and for queries of the caller.
+
+    Args:
+        metadata: What to add them to; a new one if None.
+        prefix: What the names of the tables begin with.
+        schema: The schema of the database; None for the default one.
+
+    >>> sorted(make_tables(prefix="crm_").metadata.tables)[:2]
+    ['crm_calls', 'crm_changes']
+    """
+    metadata = MetaData() if metadata is None else metadata
+
+    def table(name: str, *parts: Any) -> Table:
+        options: Any = {"schema": schema, "sqlite_autoincrement": True}
+        return Table(prefix + name, metadata, *parts, **options)
+
+    return Tables(
+        metadata,
+        table(
+            "contacts",
+            Column("place", _NUMBER, Identity(), primary_key=True),
+            Column("scope", _TEXT, nullable=False),
+            Column("id", _TEXT, nullable=False),
+            Column("version", _NUMBER, nullable=False),
+            Column("body", _TEXT, nullable=False),
+            Column("forms", _TEXT, nullable=False),
+            Column("fields", JSON().with_variant(JSONB(), "postgresql"), _fields_of()),
+            Index(f"ix_{prefix}contacts_id", "scope", "id", unique=True),
+        ),
+        table(
+            "forms",
+            Column("scope", _TEXT, primary_key=True),
+            Column("key", _TEXT, primary_key=True),
+            Column("form", _TEXT, primary_key=True),
+            Column("slot", _NUMBER, primary_key=True, autoincrement=False),
+            Column("contact", _NUMBER, nullable=False),
+        ),
+        table(
+            "redirects",
+            Column("scope", _TEXT, primary_key=True),
+            Column("id", _TEXT, primary_key=True),
+            Column("survivor", _TEXT, nullable=False),
+            Column("place", _NUMBER),
+        ),
+        table(
+            "changes",
+            Column("number", _NUMBER, primary_key=True, autoincrement=False),
+            Column("scope", _TEXT, nullable=False),
+            Column("outcome", _TEXT),
+        ),
+        table(
+            "calls",
+            Column("number", _NUMBER, Identity(), primary_key=True),
+            Column("scope", _TEXT, nullable=False),
+            Column("key", _TEXT, nullable=False),
+            Column("call", _TEXT, nullable=False),
+            Column("outcome", _TEXT, nullable=False),
+            Index(f"ix_{prefix}calls_key", "scope", "key", unique=True),
+            Index(f"ix_{prefix}calls_number", "scope", "number"),
+        ),
+        table(
+            "state",
+            Column("name", _TEXT, primary_key=True),
+            Column("number", _NUMBER, nullable=False),
+            Column("text", _TEXT),
+        ),
+    )
+
+
+class _FieldsOfBody(ColumnElement[Any]):
+    """The fields of a contact, of its text."""
+
+    inherit_cache = True
+
+
+@compiles(_FieldsOfBody)
+def _in_sqlite(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "json_extract(body, '$.fields')"
+
+
+@compiles(_FieldsOfBody, "postgresql")
+def _in_postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "(body::jsonb) -> 'fields'"
+
+
+def _fields_of() -> Computed:
+    """Return the generated column for queries of the caller; the book never reads it."""
+    return Computed(_FieldsOfBody())

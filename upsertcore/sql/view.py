@@ -1,0 +1,313 @@
+"""
+The view of a transaction: what a decision reads of the tables.
+
+Rules:
+    What is read is kept in an index, a part of that of a book in memory; each form and
+    each id is looked up once.
+    All forms of a patch are looked up by one statement, with the contacts that hold
+    them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, final
+
+from sqlalchemy import and_, func, or_, select
+
+from upsertcore.errors import UnknownContact
+from upsertcore.model.packed_row import ID, SCOPE, contact_from_row, forms_from_row
+from upsertcore.sql.stored_text import form_text, row_from_texts
+from upsertcore.store.contact_index import ContactIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Select
+
+    from upsertcore.engine.patch import Request
+    from upsertcore.model.contact import Contact
+    from upsertcore.model.packed_row import Names, Row
+    from upsertcore.model.view import Address, Forms
+    from upsertcore.policy.policy import Policy
+    from upsertcore.sql.database import Database, LockName
+    from upsertcore.sql.schema import Tables
+
+__all__ = ["UNPLACED", "SqlView"]
+
+UNPLACED = 2**62
+"""The place of the first new contact, before the database gives it its own."""
+
+_CHUNK = 5_000
+"""How many values one statement carries; SQLite takes 32,766."""
+
+
+@final
+class SqlView:
+    """
+    What a transaction reads.
+
+    Args:
+        connection: In a transaction.
+        database: Its database.
+        tables: The tables of the book.
+        policy: The policy of the book.
+        locks: Whether what is looked up is locked first.
+        locks_rows: Whether contacts are locked, so that no other transaction changes
+            them meanwhile.
+    """
+
+    __slots__ = (
+        *("_absent", "_database", "_locked", "_locks", "_locks_rows", "_looked_up"),
+        *("_tables", "connection", "index"),
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        database: Database,
+        tables: Tables,
+        policy: Policy,
+        *,
+        locks: bool = False,
+        locks_rows: bool = False,
+    ) -> None:
+        keys = [key.name for key in policy.all_keys]
+        self.connection, self._database, self._tables = connection, database, tables
+        self._locks = locks
+        self._locks_rows = locks_rows and database.locks_rows
+        self.index = ContactIndex(keys, policy.fields)
+        self.index.next = UNPLACED
+        self._looked_up: set[LockName] = set()
+        self._locked: set[LockName] = set()
+        self._absent: set[Address] = set()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of the keys."""
+        return self.index.keys
+
+    @property
+    def names(self) -> Names:
+        """The names of rows."""
+        return self.index.names
+
+    def get(self, id: str, scope: str) -> Contact:
+        """Return the contact that an id of a scope resolves to."""
+        return self.get_with_forms(id, scope)[0]
+
+    def get_with_forms(self, id: str, scope: str) -> tuple[Contact, Forms]:
+        """Return the contact of an id, and the forms that it holds."""
+        self.load(scope, [id])
+        return self.index.get_with_forms(id, scope)
+
+    def has_id(self, id: str, scope: str) -> bool:
+        """Return whether an id resolves to a contact of a scope."""
+        self.load(scope, [id])
+        return self.index.has_id(id, scope)
+
+    def find_place(self, id: str, scope: str) -> int | None:
+        """Return the place of the contact that an id resolves to, if any."""
+        self.load(scope, [id])
+        return self.index.find_place(id, scope)
+
+    def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
+        """Return the ids of the contacts that hold a form, by creation."""
+        self.look_up(scope, {key: [form]})
+        return self.index.holders(key, form, scope)
+
+    def prepare(self, requests: Iterable[Request]) -> None:
+        """Look up every form that some patches of one scope carry."""
+        forms: dict[str, dict[str, None]] = {key: {} for key in self.keys}
+        scope = ""
+        for request in requests:
+            scope = request.scope
+            for name in self.keys:
+                key = request.key(name)
+                forms[name].update(dict.fromkeys(request.forms(key, request.sent)))
+        self.look_up(scope, forms)
+
+    def look_up(self, scope: str, forms: Mapping[str, Iterable[str]]) -> None:
+        """Read the contacts of a scope that hold some forms, by key."""
+        wanted = {
+            (scope, key, form): None
+            for key, forms_of_key in forms.items()
+            for form in forms_of_key
+        }
+        new = [name for name in wanted if name not in self._looked_up]
+        if not new or self._is_unstorable(scope):
+            return
+        self.lock(new)
+        by_key: dict[str, list[str]] = {}
+        for _scope, key, form in new:
+            by_key.setdefault(key, []).append(form_text(form))
+        if len(new) <= _CHUNK:
+            self._read_holders(scope, by_key)
+        else:
+            for key, texts in by_key.items():
+                for part in _chunks(texts):
+                    self._read_holders(scope, {key: part})
+        self._looked_up.update(new)
+
+    def lock(self, names: Iterable[LockName]) -> None:
+        """Lock names, unless this transaction has locked them."""
+        if self._locks:
+            new = [name for name in names if name not in self._locked]
+            if new:
+                book = self._tables.contacts.fullname
+                self._database.lock(self.connection, book, new)
+                self._locked.update(new)
+
+    def load(self, scope: str, ids: Iterable[str]) -> None:
+        """Read the contacts that some ids of a scope resolve to."""
+        index, absent = self.index, self._absent
+        missing = [
+            id
+            for id in dict.fromkeys(ids)
+            if (scope, id) not in absent and not index.has_id(id, scope)
+        ]
+        for part in _chunks(missing):
+            self._load(scope, [id for id in part if not self._is_unstorable(scope, id)])
+        absent.update([(scope, id) for id in missing if not index.has_id(id, scope)])
+
+    def _load(self, scope: str, ids: list[str]) -> None:
+        contacts, redirects = self._tables.contacts, self._tables.redirects
+        self._read_ids(scope, ids)
+        missing = [id for id in ids if not self.index.has_id(id, scope)]
+        if missing and self._locks:
+            # What is not there must not be added before this transaction ends.
+            self.lock([(scope, "", id) for id in missing])
+            self._read_ids(scope, missing)
+            missing = [id for id in missing if not self.index.has_id(id, scope)]
+        if missing:
+            sql = select(redirects.c.id, redirects.c.survivor, contacts.c.id).where(
+                redirects.c.scope == scope,
+                redirects.c.id.in_(missing),
+                contacts.c.scope == redirects.c.scope,
+                contacts.c.id == redirects.c.survivor,
+            )
+            found = [tuple(row)[:2] for row in self.connection.execute(sql)]
+            self.load(scope, [survivor for _id, survivor in found])
+            for id, survivor in found:
+                self.index.redirects[scope, id] = survivor
+
+    def load_redirects(self, scope: str, ids: Sequence[str]) -> None:
+        """Read what ids resolve to, with the places of merged contacts."""
+        redirects = self._tables.redirects
+        for part in _chunks(ids):
+            sql = select(redirects.c.id, redirects.c.survivor, redirects.c.place).where(
+                redirects.c.scope == scope, redirects.c.id.in_(part)
+            )
+            for id, survivor, place in self.connection.execute(sql):
+                self.index.redirects[scope, id] = survivor
+                if place is not None:
+                    self.index.former_places[scope, id] = place
+
+    def _is_unstorable(self, *texts: str) -> bool:
+        """Return whether no row can have one of these texts."""
+        return not self._database.can_store_nul and any("\0" in text for text in texts)
+
+    def _read_ids(self, scope: str, ids: list[str]) -> None:
+        contacts = self._tables.contacts
+        if ids:
+            where = contacts.c.scope == scope, contacts.c.id.in_(ids)
+            self._store_rows(self._select().where(*where))
+
+    def _read_holders(self, scope: str, texts: Mapping[str, list[str]]) -> None:
+        contacts, forms = self._tables.contacts, self._tables.forms
+        held = or_(
+            *[
+                and_(forms.c.key == key, forms.c.form.in_(of_key))
+                for key, of_key in texts.items()
+            ]
+        )
+        places = select(forms.c.contact).where(forms.c.scope == scope, held)
+        self._store_rows(self._select().where(contacts.c.place.in_(places)))
+
+    def _select(self) -> Select[Any]:
+        contacts = self._tables.contacts
+        sql = select(contacts.c.place, contacts.c.body, contacts.c.forms)
+        if self._locks_rows:
+            sql = sql.order_by(contacts.c.place).with_for_update()
+        return sql
+
+    def _store_rows(self, sql: Select[Any]) -> list[Row]:
+        """Add the rows of a query to the index, unless they are there."""
+        rows = [self._row(*texts) for texts in self.connection.execute(sql)]
+        for row in rows:
+            if not self.index.has_id(row[ID], row[SCOPE]):
+                self.index.store_row(None, row)
+        return rows
+
+    def _row(self, place: int, body: str, forms: str) -> Row:
+        return row_from_texts(place, body, forms, self.keys, self.names)
+
+    def contacts(self, addresses: Iterable[Address]) -> list[Contact]:
+        """Return the contacts that have these ids as their own, by creation."""
+        wanted = [*addresses]
+        for scope, pairs in groupby(sorted(wanted), itemgetter(0)):
+            self.load(scope, [id for _scope, id in pairs])
+        return self.index.contacts(wanted)
+
+    def shared_forms(
+        self, key: str, scope: str | None = None
+    ) -> Iterator[tuple[str, Sequence[str]]]:
+        """Return scope, and ids of the holders, of each form that has several."""
+        contacts, forms = self._tables.contacts, self._tables.forms
+        where = [forms.c.key == key]
+        if scope is not None:
+            where.append(forms.c.scope == scope)
+        shared = (
+            select(forms.c.scope, forms.c.form)
+            .where(*where)
+            .group_by(forms.c.scope, forms.c.form)
+            .having(func.count() > 1)
+            .subquery()
+        )
+        sql = (
+            select(forms.c.scope, forms.c.form, contacts.c.id)
+            .join(shared, and_(*[shared.c[n] == forms.c[n] for n in ("scope", "form")]))
+            .join(contacts, contacts.c.place == forms.c.contact)
+            .where(forms.c.key == key)
+            .order_by(forms.c.scope, forms.c.form, contacts.c.place)
+        )
+        for (at, _form), rows in groupby(
+            self.connection.execute(sql), itemgetter(0, 1)
+        ):
+            yield at, [id for _scope, _form, id in rows]
+
+    def created_after(self, id: str, scope: str) -> Iterator[Contact]:
+        """Return the contacts that were created after the one of an id."""
+        if (place := self.find_place(id, scope)) is None:
+            raise UnknownContact(id)
+        return self._by_creation(place)
+
+    def with_forms(self) -> Iterator[tuple[Contact, Forms]]:
+        """Return all contacts by creation, with the forms that they hold."""
+        rows = self._rows_by_creation(-1)
+        return ((contact_from_row(row), forms_from_row(row)) for row in rows)
+
+    def __len__(self) -> int:
+        sql = select(func.count()).select_from(self._tables.contacts)
+        return self.connection.execute(sql).scalar_one()
+
+    def __iter__(self) -> Iterator[Contact]:
+        return self._by_creation(-1)
+
+    def _by_creation(self, place: int) -> Iterator[Contact]:
+        return map(contact_from_row, self._rows_by_creation(place))
+
+    def _rows_by_creation(self, place: int) -> Iterator[Row]:
+        contacts = self._tables.contacts
+        sql = select(contacts.c.place, contacts.c.body, contacts.c.forms)
+        sql = sql.where(contacts.c.place > place).order_by(contacts.c.place)
+        texts = self.connection.execute(sql).all()
+        return (self._row(*parts) for parts in texts)
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
+
