@@ -26,7 +26,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.elements import ColumnElement
 
 __all__ = ["Tables", "make_tables"]
 
@@ -95,7 +94,7 @@ def make_tables(
             Column("version", _NUMBER, nullable=False),
             Column("body", _TEXT, nullable=False),
             Column("forms", _TEXT, nullable=False),
-            Column("fields", JSON().with_variant(JSONB(), "postgresql"), _fields_of()),
+            Column("fields", JSON().with_variant(JSONB(), "postgresql"), _FieldsOfBody("")),
             Index(f"ix_{prefix}contacts_id", "scope", "id", unique=True),
         ),
         table(
@@ -138,22 +137,15 @@ def make_tables(
     )
 
 
-class _FieldsOfBody(ColumnElement[Any]):
-    """The fields of a contact, of its text."""
-
-    inherit_cache = True
+class _FieldsOfBody(Computed):
+    """The fields of a contact, for queries of the caller; the book never reads them."""
 
 
-@compiles(_FieldsOfBody)
-def _in_sqlite(_element: Any, _compiler: Any, **_options: Any) -> str:
-    return "json_extract(body, '$.fields')"
+@compiles(_FieldsOfBody, "sqlite")
+def _in_sqlite(_column: Any, _compiler: Any, **_options: Any) -> str:
+    return "GENERATED ALWAYS AS (json_extract(body, '$.fields')) VIRTUAL"
 
 
 @compiles(_FieldsOfBody, "postgresql")
-def _in_postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
-    return "(body::jsonb) -> 'fields'"
-
-
-def _fields_of() -> Computed:
-    """Return the generated column for queries of the caller; the book never reads it."""
-    return Computed(_FieldsOfBody())
+def _in_postgresql(_column: Any, _compiler: Any, **_options: Any) -> str:
+    return "GENERATED ALWAYS AS ((body::jsonb) -> 'fields') STORED"
