@@ -38,6 +38,7 @@ EXTRAS = {
     "evaluation": {"matplotlib"},
     "normalize": {"idna", "jellyfish", "phonenumbers"},
     "spark": {"pyarrow", "pyspark"},
+    "sql": {"sqlalchemy"},
     "testing": {"hypothesis"},
 }
 CORE = {name for names in LAYERS[:6] for name in names}

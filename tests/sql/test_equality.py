@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import Engine
 
 from tests.book.test_other_store import (
     HISTORIES,
@@ -19,6 +19,9 @@ from tests.book.test_other_store import (
 from tests.strategies import Case
 from upsertcore import Policy
 from upsertcore.sql import SqlBook
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 @pytest.fixture(scope="session")

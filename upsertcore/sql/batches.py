@@ -38,6 +38,8 @@ CHUNK = 200
 """How many patches one transaction has."""
 
 Call: TypeAlias = "tuple[Callable[[View], Request], Stamp]"
+"""What makes the request of a patch, and what draws its id and its time."""
+
 Results: TypeAlias = "list[Any]"
 
 
@@ -121,7 +123,8 @@ def _run(
     collect: bool,
 ) -> tuple[Results, Exception | None]:
     """Decide on the patches of one transaction, and write them; stop at an error."""
-    overlay, results, error = Overlay(transaction.view), [], None
+    overlay, error = Overlay(transaction.view), None
+    results: Results = []
     requests = [
         call if isinstance(call, Refused) else call[0](overlay) for call in calls
     ]

@@ -46,6 +46,10 @@ class Database(Protocol):
         """Return an engine with the isolation level of a mode."""
         ...
 
+    def set_up(self, engine: Engine) -> None:
+        """Set what is set once for a database."""
+        ...
+
     def begin(self, connection: Connection, mode: Mode) -> None:
         """Begin a transaction."""
         ...
@@ -77,6 +81,11 @@ class SQLite:
     def engine(self, engine: Engine, mode: Mode) -> Engine:  # noqa: ARG002
         """Return the engine; SQLite has one isolation level."""
         return engine
+
+    def set_up(self, engine: Engine) -> None:
+        """Switch to WAL, so that others read while one writes."""
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
     def begin(self, connection: Connection, mode: Mode) -> None:
         """Begin a transaction, a writing one with the lock of the writers."""
@@ -130,6 +139,9 @@ class PostgreSQL:
         """Return the engine with one snapshot for a reader, one a statement else."""
         level = "REPEATABLE READ" if mode == "read" else "READ COMMITTED"
         return engine.execution_options(isolation_level=level)
+
+    def set_up(self, engine: Engine) -> None:
+        """Do nothing."""
 
     def begin(self, connection: Connection, mode: Mode) -> None:  # noqa: ARG002
         """Begin a transaction; the driver does, with the first statement."""
@@ -192,7 +204,7 @@ def database_of(engine: Engine | Connection) -> Database:
     if name == ("postgresql", "psycopg"):
         return PostgreSQL()
     raise ValueError(
-        f"engine: must be one of SQLite, or of PostgreSQL by psycopg, not {'+'.join(name)};"
-        ' make it with create_engine("sqlite:///contacts.db") or '
+        f"engine: must be SQLite, or PostgreSQL by psycopg, not {'+'.join(name)}; make "
+        'it with create_engine("sqlite:///contacts.db") or '
         'create_engine("postgresql+psycopg://...")'
     )

@@ -30,6 +30,7 @@ from sqlalchemy.ext.compiler import compiles
 __all__ = ["Tables", "make_tables"]
 
 _NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+_JSON = JSON().with_variant(JSONB(), "postgresql")
 _TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 
 
@@ -94,7 +95,7 @@ def make_tables(
             Column("version", _NUMBER, nullable=False),
             Column("body", _TEXT, nullable=False),
             Column("forms", _TEXT, nullable=False),
-            Column("fields", JSON().with_variant(JSONB(), "postgresql"), _FieldsOfBody("")),
+            Column("fields", _JSON, _FieldsOfBody("")),
             Index(f"ix_{prefix}contacts_id", "scope", "id", unique=True),
         ),
         table(
@@ -137,15 +138,15 @@ def make_tables(
     )
 
 
-class _FieldsOfBody(Computed):
+class _FieldsOfBody(Computed):  # type: ignore[misc]
     """The fields of a contact, for queries of the caller; the book never reads them."""
 
 
-@compiles(_FieldsOfBody, "sqlite")
+@compiles(_FieldsOfBody, "sqlite")  # type: ignore[untyped-decorator]
 def _in_sqlite(_column: Any, _compiler: Any, **_options: Any) -> str:
     return "GENERATED ALWAYS AS (json_extract(body, '$.fields')) VIRTUAL"
 
 
-@compiles(_FieldsOfBody, "postgresql")
+@compiles(_FieldsOfBody, "postgresql")  # type: ignore[untyped-decorator]
 def _in_postgresql(_column: Any, _compiler: Any, **_options: Any) -> str:
     return "GENERATED ALWAYS AS ((body::jsonb) -> 'fields') STORED"

@@ -68,7 +68,8 @@ class SqlBook(Book):
     Contacts under one policy, in a database.
 
     Args:
-        engine: An engine of SQLAlchemy, for SQLite or for PostgreSQL by psycopg.
+        engine: An engine of SQLAlchemy, for SQLite or for PostgreSQL by psycopg; or a
+            connection, as for :meth:`within`.
         policy: The policy.
         ids: As in :class:`~upsertcore.ContactBook`.
         clock: As there.
@@ -95,12 +96,12 @@ class SqlBook(Book):
     ('updated', 1)
     """
 
-    __slots__ = ("_engine",)
+    __slots__ = ("_options",)
     _store: SqlStore
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | Connection,
         policy: Policy,
         *,
         ids: Callable[[], str] | None = None,
@@ -115,11 +116,18 @@ class SqlBook(Book):
         check_count("retain_calls", retain_calls, "pass 0 to remember no calls")
         if retain_changes is not None:
             check_count("retain_changes", retain_changes, "pass None for all changes")
-        self._engine = engine
+        tables = make_tables() if tables is None else tables
+        self._options: SqlOptions = {
+            "ids": ids,
+            "clock": clock,
+            "tables": tables,
+            "retain_calls": retain_calls,
+            "retain_changes": retain_changes,
+        }
         store = SqlStore(
             engine,
             database_of(engine),
-            make_tables() if tables is None else tables,
+            tables,
             policy,
             fresh_ids() if ids is None else ids,
             utc_now if clock is None else clock,
@@ -136,12 +144,10 @@ class SqlBook(Book):
             ValueError: If the tables have been made for other keys: contacts would not
                 be found by keys that they were not stored with.
         """
-        tables = self._store.tables
-        if self._engine.dialect.name == "sqlite":
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-        with self._engine.begin() as connection:
-            tables.metadata.create_all(connection, checkfirst=True)
+        store, tables = self._store, self._store.tables
+        if store.is_own:
+            store.database.set_up(store.engine)
+        tables.metadata.create_all(store.engine, checkfirst=True)
         own = json.dumps([_key_text(key) for key in self.policy.all_keys])
         with self._store.begin("write") as transaction:
             connection = transaction.view.connection
@@ -170,11 +176,7 @@ class SqlBook(Book):
         A verb is a savepoint. One that is overtaken raises ``Overtaken``, and the
         caller has to begin the transaction again.
         """
-        book = SqlBook.__new__(SqlBook)
-        store = self._store.within(connection)
-        book._engine = self._engine
-        Book.__init__(book, self.policy, store, partial(_verbs, store))
-        return book
+        return SqlBook(connection, self.policy, **self._options)
 
     def compare(
         self, other: Policy, patches: Iterable[Mapping[str, Any]], *, scope: str = ""
@@ -254,7 +256,7 @@ class SqlBook(Book):
     ) -> Self:
         book = cls(engine, policy, **options)
         book.create_tables()
-        book._store.fill(source._index)
+        book._store.fill(source._index)  # noqa: SLF001 - of this library
         return book
 
 
@@ -269,4 +271,3 @@ def _no_shortcut(*_call: object) -> None:
 
 def _key_text(key: Any) -> list[Any]:
     return [key.name, [*key.fields], key.any_of]
-

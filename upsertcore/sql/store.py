@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from attrs import evolve
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
 from upsertcore.engine.outcome import Outcome
@@ -36,7 +36,7 @@ from upsertcore.store.stamp import Stamp
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
     from upsertcore.engine.patch import Request
     from upsertcore.engine.plan import Plan
@@ -92,21 +92,18 @@ class SqlStore:
         *,
         checks_ids: bool,
     ) -> None:
-        self._engine, self.database, self.tables = engine, database, tables
+        self.engine, self.database, self.tables = engine, database, tables
         self.policy, self.ids, self.clock = policy, ids, clock
         self.limits, self.checks_ids = limits, checks_ids
-        self.begin: Callable[..., Any] = self._savepoint
-        if hasattr(engine, "pool"):
-            modes: Any = ("read", "write")
-            engines = {mode: database.engine(engine, mode) for mode in modes}  # type: ignore[arg-type]
+        self.begin: Callable[..., Any]
+        self.is_own = isinstance(engine, Engine)
+        if isinstance(engine, Engine):
+            modes: tuple[Mode, ...] = ("read", "write")
+            engines = {mode: database.engine(engine, mode) for mode in modes}
             self.begin = partial(self._transaction, engines)
-
-    def within(self, connection: Connection) -> SqlStore:
-        """Return a store whose verbs are part of a transaction of the caller."""
-        self.database.check_within(connection)
-        parts = self.policy, self.ids, self.clock, self.limits
-        own = connection, self.database, self.tables
-        return SqlStore(*own, *parts, checks_ids=self.checks_ids)
+        else:
+            database.check_within(engine)
+            self.begin = partial(self._savepoint, engine)
 
     def read(self, query: Callable[[BookView], T]) -> T:
         """Read a consistent state."""
@@ -198,7 +195,8 @@ class SqlStore:
         stamp, expects = self.stamp(), plan.expects
 
         def attempt(transaction: Transaction) -> Outcome:
-            view, forms = transaction.view, {key: [] for key in transaction.view.keys}
+            view = transaction.view
+            forms: dict[str, list[str]] = {key: [] for key in view.keys}
             for key, form, _ids in expects.keys:
                 forms.get(key, []).append(form)
             view.look_up(plan.scope, forms)
@@ -290,7 +288,8 @@ class SqlStore:
             Overtaken: If it was overtaken many times, or within the caller's
                 transaction, which has to begin again.
         """
-        attempts = _MAX_ATTEMPTS if hasattr(self._engine, "pool") else 1
+        last: Exception | None = None
+        attempts = _MAX_ATTEMPTS if self.is_own else 1
         for attempt in range(attempts):
             try:
                 with self.begin("write", locks_rows=attempt >= _OPTIMISTIC) as begun:
@@ -314,9 +313,8 @@ class SqlStore:
 
     @contextmanager
     def _savepoint(
-        self, mode: Mode, *, locks_rows: bool = False
+        self, connection: Connection, mode: Mode, *, locks_rows: bool = False
     ) -> Iterator[Transaction]:
-        connection: Any = self._engine
         with connection.begin_nested():
             yield self._on(connection, mode, locks_rows=locks_rows)
 

@@ -141,7 +141,8 @@ def call_text(call: CallKey) -> str:
     Args:
         call: As ``upsertcore.store.idempotency.call_key`` returns it.
     """
-    digest, overrides, arguments = call[2]  # type: ignore[misc]
+    identity: Any = call[2]
+    digest, overrides, arguments = identity
     rules = None if overrides is None else sorted(map(repr, overrides))
     return _encode([digest.hex(), rules, [_argument_text(part) for part in arguments]])
 

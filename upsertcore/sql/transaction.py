@@ -20,7 +20,6 @@ from upsertcore.errors import InvalidField
 from upsertcore.model.packed_row import (
     FORMS,
     ID,
-    NAMES,
     PLACE,
     SCOPE,
     VERSION,
@@ -64,7 +63,7 @@ _MAX_NAME = 1_000
 """The most bytes of a scope or an id; an index of PostgreSQL takes some 2,600 a row."""
 
 
-class Lost(Exception):  # noqa: N818 - never leaves this package
+class Lost(Exception):
     """Another transaction has changed what this one has read."""
 
 
@@ -347,9 +346,7 @@ class Transaction:
             )
             self._connection.execute(sql, gone)
 
-    def _insert_forms(
-        self, rows: Iterable[tuple[Row | None, Row, int | None]]
-    ) -> None:
+    def _insert_forms(self, rows: Iterable[tuple[Row | None, Row, int | None]]) -> None:
         new = [
             {
                 "scope": row[SCOPE],

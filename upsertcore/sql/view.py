@@ -215,7 +215,7 @@ class SqlView:
             where = contacts.c.scope == scope, contacts.c.id.in_(ids)
             self._store_rows(self._select().where(*where))
 
-    def _read_holders(self, scope: str, texts: Mapping[str, list[str]]) -> None:
+    def _read_holders(self, scope: str, texts: Mapping[str, Sequence[str]]) -> None:
         contacts, forms = self._tables.contacts, self._tables.forms
         held = or_(
             *[
@@ -291,7 +291,7 @@ class SqlView:
 
     def __len__(self) -> int:
         sql = select(func.count()).select_from(self._tables.contacts)
-        return self.connection.execute(sql).scalar_one()
+        return self.connection.execute(sql).scalar_one()  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Contact]:
         return self._by_creation(-1)
@@ -310,4 +310,3 @@ class SqlView:
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
-

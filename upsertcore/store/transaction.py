@@ -89,8 +89,17 @@ class FastVerbs(Protocol):
     call; ``upsert_many`` has the general path among its arguments.
     """
 
-    upsert: Callable[[Any, Any, KeyedCall | None], Record | Outcome | Remainder | None]
-    upsert_many: Callable[..., Outcomes[Any]]
+    @property
+    def upsert(
+        self,
+    ) -> Callable[[Any, Any, KeyedCall | None], Record | Outcome | Remainder | None]:
+        """Upserts one patch."""
+        ...
+
+    @property
+    def upsert_many(self) -> Callable[..., Outcomes[Any]]:
+        """Upserts several patches."""
+        ...
 
 
 class Stage(View, Protocol):
