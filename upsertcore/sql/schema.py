@@ -80,61 +80,73 @@ def make_tables(
     ['crm_calls', 'crm_changes']
     """
     metadata = MetaData() if metadata is None else metadata
-
-    def table(name: str, *parts: Any) -> Table:
-        options: Any = {"schema": schema, "sqlite_autoincrement": True}
-        return Table(prefix + name, metadata, *parts, **options)
-
+    options: Any = {"schema": schema, "sqlite_autoincrement": True}
     return Tables(
         metadata,
-        table(
-            "contacts",
-            Column("place", _NUMBER, Identity(), primary_key=True),
-            Column("scope", _TEXT, nullable=False),
-            Column("id", _TEXT, nullable=False),
-            Column("version", _NUMBER, nullable=False),
-            Column("body", _TEXT, nullable=False),
-            Column("forms", _TEXT, nullable=False),
-            Column("fields", _JSON, _FieldsOfBody("")),
-            Index(f"ix_{prefix}contacts_id", "scope", "id", unique=True),
-        ),
-        table(
-            "forms",
-            Column("scope", _TEXT, primary_key=True),
-            Column("key", _TEXT, primary_key=True),
-            Column("form", _TEXT, primary_key=True),
-            Column("slot", _NUMBER, primary_key=True, autoincrement=False),
-            Column("contact", _NUMBER, nullable=False),
-        ),
-        table(
-            "redirects",
-            Column("scope", _TEXT, primary_key=True),
-            Column("id", _TEXT, primary_key=True),
-            Column("survivor", _TEXT, nullable=False),
-            Column("place", _NUMBER),
-        ),
-        table(
-            "changes",
-            Column("number", _NUMBER, primary_key=True, autoincrement=False),
-            Column("scope", _TEXT, nullable=False),
-            Column("outcome", _TEXT),
-        ),
-        table(
-            "calls",
-            Column("number", _NUMBER, Identity(), primary_key=True),
-            Column("scope", _TEXT, nullable=False),
-            Column("key", _TEXT, nullable=False),
-            Column("call", _TEXT, nullable=False),
-            Column("outcome", _TEXT, nullable=False),
-            Index(f"ix_{prefix}calls_key", "scope", "key", unique=True),
-            Index(f"ix_{prefix}calls_number", "scope", "number"),
-        ),
-        table(
-            "state",
-            Column("name", _TEXT, primary_key=True),
-            Column("number", _NUMBER, nullable=False),
-            Column("text", _TEXT),
-        ),
+        *[
+            Table(prefix + make.__name__.strip("_"), metadata, *make(prefix), **options)
+            for make in (_contacts, _forms, _redirects, _changes, _calls, _state)
+        ],
+    )
+
+
+def _contacts(prefix: str) -> tuple[Any, ...]:
+    return (
+        Column("place", _NUMBER, Identity(), primary_key=True),
+        Column("scope", _TEXT, nullable=False),
+        Column("id", _TEXT, nullable=False),
+        Column("version", _NUMBER, nullable=False),
+        Column("body", _TEXT, nullable=False),
+        Column("forms", _TEXT, nullable=False),
+        Column("fields", _JSON, _FieldsOfBody("")),
+        Index(f"ix_{prefix}contacts_id", "scope", "id", unique=True),
+    )
+
+
+def _forms(_prefix: str) -> tuple[Any, ...]:
+    return (
+        Column("scope", _TEXT, primary_key=True),
+        Column("key", _TEXT, primary_key=True),
+        Column("form", _TEXT, primary_key=True),
+        Column("slot", _NUMBER, primary_key=True, autoincrement=False),
+        Column("contact", _NUMBER, nullable=False),
+    )
+
+
+def _redirects(_prefix: str) -> tuple[Any, ...]:
+    return (
+        Column("scope", _TEXT, primary_key=True),
+        Column("id", _TEXT, primary_key=True),
+        Column("survivor", _TEXT, nullable=False),
+        Column("place", _NUMBER),
+    )
+
+
+def _changes(_prefix: str) -> tuple[Any, ...]:
+    return (
+        Column("number", _NUMBER, primary_key=True, autoincrement=False),
+        Column("scope", _TEXT, nullable=False),
+        Column("outcome", _TEXT),
+    )
+
+
+def _calls(prefix: str) -> tuple[Any, ...]:
+    return (
+        Column("number", _NUMBER, Identity(), primary_key=True),
+        Column("scope", _TEXT, nullable=False),
+        Column("key", _TEXT, nullable=False),
+        Column("call", _TEXT, nullable=False),
+        Column("outcome", _TEXT, nullable=False),
+        Index(f"ix_{prefix}calls_key", "scope", "key", unique=True),
+        Index(f"ix_{prefix}calls_number", "scope", "number"),
+    )
+
+
+def _state(_prefix: str) -> tuple[Any, ...]:
+    return (
+        Column("name", _TEXT, primary_key=True),
+        Column("number", _NUMBER, nullable=False),
+        Column("text", _TEXT),
     )
 
 

@@ -16,27 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.outcome import Outcome, Withheld
 from upsertcore.model.contact import Contact, read_row
-from upsertcore.model.packed_row import (
-    FORMS,
-    NAMES,
-    Names,
-    Row,
-    contact_from_row,
-    pack,
-)
 from upsertcore.values import FrozenMap, freeze, thaw
 
 if TYPE_CHECKING:
+    from upsertcore.model.contact import Parts
+    from upsertcore.model.view import Forms
     from upsertcore.policy.policy import Policy
     from upsertcore.store.idempotency import CallKey
+    from upsertcore.store.placed import Placed
 
 __all__ = [
     "call_text",
+    "contact_from_texts",
+    "contact_texts",
     "form_text",
     "outcome_from_text",
     "outcome_text",
-    "row_from_texts",
-    "row_texts",
 ]
 
 _encode = json.JSONEncoder(
@@ -62,37 +57,31 @@ def form_text(form: str) -> str:
     return _DIGEST + sha256(form.encode()).hexdigest()
 
 
-def row_texts(row: Row, keys: tuple[str, ...]) -> tuple[str, str]:
+def contact_texts(placed: Placed, keys: tuple[str, ...]) -> dict[str, str]:
     """
-    Return the texts of a row: the contact, and its forms per key.
+    Return the texts of a contact: of itself, and of its forms per key.
 
     Args:
-        row: The row of a contact.
+        placed: The contact, with its forms.
         keys: The names of the keys, in the order of its forms.
     """
-    parts = row[FORMS : len(row) - len(row[NAMES])]
-    forms = {key: part for key, part in zip(keys, parts, strict=True) if part}
-    return _encode(contact_from_row(row).to_dict()), _encode(forms)
+    forms = {key: held for key, held in zip(keys, placed.forms, strict=True) if held}
+    return {"body": _encode(placed.contact.to_dict()), "forms": _encode(forms)}
 
 
-def row_from_texts(
-    place: int, body: str, forms: str, keys: tuple[str, ...], names: Names
-) -> Row:
+def contact_from_texts(
+    body: str, forms: str, keys: tuple[str, ...]
+) -> tuple[Parts, Forms]:
     """
-    Return the row of a contact that was stored.
+    Return the parts of a contact that was stored, and its forms.
 
     Args:
-        place: Its place in the order of creation.
-        body: As :func:`row_texts` returns it.
+        body: As :func:`contact_texts` returns it.
         forms: As ``body``.
         keys: The names of the keys.
-        names: The names of rows.
     """
-    parts = read_row(json.loads(body))
     held = json.loads(forms)
-    packed = [tuple(p) if type(p) is list else p for p in map(held.get, keys)]
-    fields, own = parts[2], names.of(parts[2])
-    return pack(parts, own, place, packed, map(fields.get, own))
+    return read_row(json.loads(body)), tuple([tuple(held.get(key, ())) for key in keys])
 
 
 def outcome_text(outcome: Outcome) -> str:

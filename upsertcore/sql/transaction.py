@@ -11,32 +11,29 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, final
 
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
 
 from upsertcore.errors import InvalidField
-from upsertcore.model.packed_row import (
-    FORMS,
-    ID,
-    PLACE,
-    SCOPE,
-    VERSION,
-    Row,
-    unpack_forms,
-)
 from upsertcore.sql.stored_text import (
     call_text,
+    contact_texts,
     form_text,
     outcome_from_text,
     outcome_text,
-    row_texts,
 )
 from upsertcore.sql.view import UNPLACED, SqlView
 from upsertcore.store.contact_index import IndexStage
 from upsertcore.store.ids import IdInUse
-from upsertcore.store.redo import Redo
+from upsertcore.store.placed import (
+    Placed,
+    StagedChanges,
+    all_changes,
+    staged_changes,
+)
 from upsertcore.values import thaw
 
 if TYPE_CHECKING:
@@ -112,9 +109,9 @@ class SqlStage:
         self._view.load_redirects(contact.scope, survivor.merged_ids)
         self._stage.split(contact, forms, back)
 
-    def redo(self) -> Redo:
+    def changes(self) -> StagedChanges:
         """Return all changes."""
-        return self._stage.redo()
+        return staged_changes(self._stage)
 
 
 @final
@@ -207,51 +204,40 @@ class Transaction:
 
     def write_stage(self, stage: SqlStage) -> None:
         """Write what was staged."""
-        redo = stage.redo()
-        if redo.rows or redo.redirects:
-            self.write_redo(redo)
-
-    def write_redo(self, redo: Redo) -> None:
-        """Write rows and redirects: first what leaves, so that keys are free."""
-        self._check_versions(redo)
-        gone = [was for was, row in redo.rows if was is not None and row is None]
-        updated = [(was, row) for was, row in redo.rows if was and row]
-        new = [row for was, row in redo.rows if was is None and row is not None]
-        self._delete_forms([*[(was, None) for was in gone], *updated])
-        self._delete_contacts(gone)
-        self._update_contacts([row for _was, row in updated], dict(_versions(updated)))
-        places = self._insert_contacts(new, redo)
-        fresh = [(None, row, places.get((row[SCOPE], row[ID]))) for row in new]
-        known = [(was, row, None) for was, row in updated]
-        self._insert_forms([*known, *fresh])
-        self._write_redirects(redo, places)
+        self._write_changes(stage.changes())
 
     def fill(self, index: ContactIndex) -> None:
         """Write all contacts of an index, at their places; there are none yet."""
-        table = self._tables.contacts
-        rows = [row for by_id in index.rows.values() for row in by_id.values()]
-        rows.sort(key=itemgetter(PLACE))
-        for start in range(0, len(rows), _CHUNK):
-            pairs = tuple([(None, row) for row in rows[start : start + _CHUNK]])
-            self.write_redo(Redo(pairs))
-        redirects = tuple(index.redirects.items())
-        self.write_redo(Redo((), redirects, tuple(index.former_places.items())))
-        if rows and self._database.locks_rows:
-            last = func.setval(
-                func.pg_get_serial_sequence(table.fullname, "place"), index.next
-            )
-            self._connection.execute(select(last))
+        changes = all_changes(index)
+        pairs, table = changes.contacts, self._tables.contacts
+        for start in range(0, len(pairs), _CHUNK):
+            self._write_changes(StagedChanges(pairs[start : start + _CHUNK]))
+        self._write_redirects(changes, {})
+        if pairs and self._database.locks_rows:
+            sequence = func.pg_get_serial_sequence(table.fullname, "place")
+            self._connection.execute(select(func.setval(sequence, index.next)))
 
-    def _check_versions(self, redo: Redo) -> None:
+    def _write_changes(self, changes: StagedChanges) -> None:
+        """Write contacts and redirects: first what leaves, so that keys are free."""
+        self._check_versions(changes)
+        pairs = changes.contacts
+        updated = [(was, now) for was, now in pairs if was and now]
+        self._delete_forms(pairs)
+        self._delete_contacts([was for was, now in pairs if was and not now])
+        self._update_contacts(updated)
+        new = [now for was, now in pairs if now and not was]
+        places = self._insert_contacts(new, changes)
+        self._insert_forms([(None, one, places.get(_address(one))) for one in new])
+        self._insert_forms([(was, now, None) for was, now in updated])
+        self._write_redirects(changes, places)
+
+    def _check_versions(self, changes: StagedChanges) -> None:
         """Check that what was read and stays is as it was read."""
-        if not self._checks_versions or not redo.rows:
+        if not self._checks_versions or not changes.contacts:
             return
-        written = {(was[SCOPE], was[ID]) for was, _row in redo.rows if was is not None}
+        written = {_address(was) for was, _now in changes.contacts if was is not None}
         read = [
-            (row[PLACE], row[VERSION])
-            for scope, rows in self.view.index.rows.items()
-            for id, row in rows.items()
-            if (scope, id) not in written
+            at for address, at in self.view.versions.items() if address not in written
         ]
         if read:
             contacts = self._tables.contacts
@@ -260,20 +246,18 @@ class Transaction:
             if len(self._connection.execute(sql).all()) < len(read):
                 raise Lost
 
-    def _delete_contacts(self, rows: list[Row]) -> None:
+    def _delete_contacts(self, gone: list[Placed]) -> None:
         contacts = self._tables.contacts
-        if rows:
+        if gone:
             sql = delete(contacts).where(
                 contacts.c.place == bindparam("of_place"),
                 contacts.c.version == bindparam("of_version"),
             )
-            self._execute_all(
-                sql, [{"of_place": r[PLACE], "of_version": r[VERSION]} for r in rows]
-            )
+            self._execute_all(sql, [_of(one) for one in gone])
 
-    def _update_contacts(self, rows: list[Row], versions: dict[int, int]) -> None:
+    def _update_contacts(self, pairs: list[tuple[Placed, Placed]]) -> None:
         contacts, keys = self._tables.contacts, self.view.keys
-        if not rows:
+        if not pairs:
             return
         sql = (
             update(contacts)
@@ -281,14 +265,12 @@ class Transaction:
                 contacts.c.place == bindparam("of_place"),
                 contacts.c.version == bindparam("of_version"),
             )
-            .values({n: bindparam(f"new_{n}") for n in ("version", "body", "forms")})
+            .values({n: bindparam(n) for n in ("version", "body", "forms")})
         )
-        values = []
-        for row in rows:
-            body, forms = row_texts(row, keys)
-            of = {"of_place": row[PLACE], "of_version": versions[row[PLACE]]}
-            new = {"new_version": row[VERSION], "new_body": body, "new_forms": forms}
-            values.append(of | new)
+        values = [
+            {**_of(was), "version": now.contact.version, **contact_texts(now, keys)}
+            for was, now in pairs
+        ]
         self._execute_all(sql, values)
 
     def _execute_all(self, sql: Any, values: list[dict[str, Any]]) -> None:
@@ -296,90 +278,100 @@ class Transaction:
         if self._connection.execute(sql, values).rowcount != len(values):
             raise Lost
 
-    def _insert_contacts(self, rows: list[Row], redo: Redo) -> dict[Address, int]:
-        """Insert new rows; return the place that each has been given."""
+    def _insert_contacts(
+        self, new: list[Placed], changes: StagedChanges
+    ) -> dict[Address, int]:
+        """Insert contacts; return the place that each new one has been given."""
         contacts, keys = self._tables.contacts, self.view.keys
-        placed, unplaced = [], []
-        for row in rows:
-            body, forms = row_texts(row, keys)
-            parts = {"scope": row[SCOPE], "id": row[ID], "version": row[VERSION]}
-            values = {**parts, "body": body, "forms": forms}
-            if row[PLACE] < UNPLACED:
-                placed.append({"place": row[PLACE], **values})
+        placed: list[dict[str, Any]] = []
+        unplaced: list[tuple[int, dict[str, Any]]] = []
+        for one in new:
+            scope, id = _address(one)
+            values = {"scope": scope, "id": id, "version": one.contact.version}
+            values |= contact_texts(one, keys)
+            if one.place < UNPLACED:
+                placed.append({"place": one.place, **values})
             else:
-                unplaced.append((row[PLACE], values))
+                unplaced.append((one.place, values))
         # A contact that was created and merged in one batch gets a place, and no row.
-        stubs = [at for at, n in redo.former_places if n is not None and n >= UNPLACED]
-        for (scope, id), place in redo.former_places:
-            if (scope, id) in stubs and place is not None:
-                stub = {"version": 0, "body": "{}", "forms": "{}"}
-                unplaced.append((place, {"scope": scope, "id": id, **stub}))
+        former = changes.former_places.items()
+        stubs = {at: n for at, n in former if n is not None and n >= UNPLACED}
+        for (scope, id), place in stubs.items():
+            stub = {"version": 0, "body": "{}", "forms": "{}"}
+            unplaced.append((place, {"scope": scope, "id": id, **stub}))
         if placed:
             self._connection.execute(insert(contacts), placed)
         if not unplaced:
             return {}
-        unplaced.sort(key=_first)
+        values_of = [values for _place, values in sorted(unplaced, key=itemgetter(0))]
         sql: Any = insert(contacts).returning(
-            contacts.c.place, sort_by_parameter_order=len(unplaced) > 1
+            contacts.c.place, sort_by_parameter_order=len(values_of) > 1
         )
-        values_of = [values for _place, values in unplaced]
         given = self._connection.execute(sql, values_of).scalars().all()
         if stubs:
             addresses = tuple_(contacts.c.scope, contacts.c.id)
-            self._connection.execute(delete(contacts).where(addresses.in_(stubs)))
+            self._connection.execute(delete(contacts).where(addresses.in_([*stubs])))
         pairs = zip(values_of, given, strict=True)
         return {(each["scope"], each["id"]): place for each, place in pairs}
 
-    def _delete_forms(self, rows: list[tuple[Row, Row | None]]) -> None:
+    def _delete_forms(
+        self, pairs: Iterable[tuple[Placed | None, Placed | None]]
+    ) -> None:
         forms = self._tables.forms
         gone = [
-            {"of_scope": was[SCOPE], "of_key": key, "of_form": form, "at": was[PLACE]}
-            for was, row in rows
-            for key, form, _is_single in self._forms_gained(row, was)
+            {"of_key": key, "of_form": form, "of_scope": scope, "of_contact": was.place}
+            for was, now in pairs
+            if was is not None
+            for scope in (was.contact.scope,)
+            for key, form, _is_single in self._forms_gained(now, was)
         ]
         if gone:
             sql = delete(forms).where(
                 forms.c.scope == bindparam("of_scope"),
                 forms.c.key == bindparam("of_key"),
                 forms.c.form == bindparam("of_form"),
-                forms.c.contact == bindparam("at"),
+                forms.c.contact == bindparam("of_contact"),
             )
             self._connection.execute(sql, gone)
 
-    def _insert_forms(self, rows: Iterable[tuple[Row | None, Row, int | None]]) -> None:
+    def _insert_forms(
+        self, rows: Iterable[tuple[Placed | None, Placed, int | None]]
+    ) -> None:
         new = [
             {
-                "scope": row[SCOPE],
+                "scope": now.contact.scope,
                 "key": key,
                 "form": form,
-                "slot": 0 if is_single else given or row[PLACE],
-                "contact": given or row[PLACE],
+                "slot": 0 if is_single else place,
+                "contact": place,
             }
-            for was, row, given in rows
-            for key, form, is_single in self._forms_gained(was, row)
+            for was, now, given in rows
+            for place in (now.place if given is None else given,)
+            for key, form, is_single in self._forms_gained(was, now)
         ]
         if new:
             self._connection.execute(insert(self._tables.forms), new)
 
     def _forms_gained(
-        self, was: Row | None, row: Row | None
+        self, was: Placed | None, now: Placed | None
     ) -> Iterator[tuple[str, str, bool]]:
-        """Yield key and text of the forms that a row has, and an earlier one lacks."""
-        if row is None:
+        """Yield key and text of the forms of a contact that an earlier one lacks."""
+        if now is None:
             return
-        flags = enumerate(zip(self.view.keys, self._is_single, strict=True), FORMS)
-        for number, (key, is_single) in flags:
-            before = None if was is None else was[number]
-            if before != row[number]:
-                held = {*unpack_forms(before)}
-                for form in unpack_forms(row[number]):
-                    if form not in held:
-                        yield key, form_text(form), is_single
+        former: Iterable[tuple[str, ...]] = was.forms if was else repeat(())
+        keys = zip(self.view.keys, self._is_single, strict=True)
+        for (key, is_single), held, before in zip(keys, now.forms, former):  # noqa: B905
+            for form in held if held != before else ():
+                if form not in before:
+                    yield key, form_text(form), is_single
 
-    def _write_redirects(self, redo: Redo, places: dict[Address, int]) -> None:
+    def _write_redirects(
+        self, changes: StagedChanges, places: dict[Address, int]
+    ) -> None:
         redirects, known = self._tables.redirects, self.view.index.redirects
-        former = dict(redo.former_places)
-        gone = [at for at, to in redo.redirects if to is None and at in known]
+        gone = [
+            at for at, to in changes.redirects.items() if to is None and at in known
+        ]
         if gone:
             sql = delete(redirects).where(
                 redirects.c.scope == bindparam("of_scope"),
@@ -387,6 +379,7 @@ class Transaction:
             )
             values = [{"of_scope": scope, "of_id": id} for scope, id in gone]
             self._connection.execute(sql, values)
+        former = changes.former_places
         new = [
             {
                 "scope": at[0],
@@ -394,18 +387,18 @@ class Transaction:
                 "survivor": to,
                 "place": places.get(at, former.get(at)),
             }
-            for at, to in redo.redirects
+            for at, to in changes.redirects.items()
             if to is not None and known.get(at) != to
         ]
         if new:
             insertion = self._database.insert(redirects)
             sent = insertion.excluded
             kept = func.coalesce(sent.place, redirects.c.place)
-            sql = insertion.on_conflict_do_update(
+            merged = insertion.on_conflict_do_update(
                 index_elements=["scope", "id"],
                 set_={"survivor": sent.survivor, "place": kept},
             )
-            self._connection.execute(sql, new)
+            self._connection.execute(merged, new)
 
     def append(self, outcomes: list[Outcome]) -> None:
         """Append changes to the journal, and trim it; the last step of a write."""
@@ -497,12 +490,13 @@ class SqlHistory:
         return replaced
 
 
-def _versions(rows: Iterable[tuple[Row, Row]]) -> Iterator[tuple[int, int]]:
-    return ((was[PLACE], was[VERSION]) for was, _row in rows)
+def _address(placed: Placed) -> Address:
+    return placed.contact.scope, placed.contact.id
 
 
-def _first(pair: tuple[int, Any]) -> int:
-    return pair[0]
+def _of(placed: Placed) -> dict[str, int]:
+    """Return what identifies a contact as it was read."""
+    return {"of_place": placed.place, "of_version": placed.contact.version}
 
 
 def _has_nul(value: Any) -> bool:

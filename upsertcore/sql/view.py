@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, final
 from sqlalchemy import and_, func, or_, select
 
 from upsertcore.errors import UnknownContact
-from upsertcore.model.packed_row import ID, SCOPE, contact_from_row, forms_from_row
-from upsertcore.sql.stored_text import form_text, row_from_texts
+from upsertcore.model.contact import Contact
+from upsertcore.sql.stored_text import contact_from_texts, form_text
 from upsertcore.store.contact_index import ContactIndex
+from upsertcore.store.placed import add_placed
+from upsertcore.values import FrozenMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
     from upsertcore.engine.patch import Request
-    from upsertcore.model.contact import Contact
-    from upsertcore.model.packed_row import Names, Row
     from upsertcore.model.view import Address, Forms
     from upsertcore.policy.policy import Policy
     from upsertcore.sql.database import Database, LockName
@@ -61,7 +61,7 @@ class SqlView:
 
     __slots__ = (
         *("_absent", "_database", "_locked", "_locks", "_locks_rows", "_looked_up"),
-        *("_tables", "connection", "index"),
+        *("_tables", "connection", "index", "versions"),
     )
 
     def __init__(
@@ -80,6 +80,8 @@ class SqlView:
         self._locks_rows = locks_rows and database.locks_rows
         self.index = ContactIndex(keys, policy.fields)
         self.index.next = UNPLACED
+        # Scope and id of each contact that was read, to its place and version.
+        self.versions: dict[Address, tuple[int, int]] = {}
         self._looked_up: set[LockName] = set()
         self._locked: set[LockName] = set()
         self._absent: set[Address] = set()
@@ -89,10 +91,9 @@ class SqlView:
         """The names of the keys."""
         return self.index.keys
 
-    @property
-    def names(self) -> Names:
-        """The names of rows."""
-        return self.index.names
+    def empty(self) -> ContactIndex:
+        """Return an empty index for the contacts of the book."""
+        return self.index.empty()
 
     def get(self, id: str, scope: str) -> Contact:
         """Return the contact that an id of a scope resolves to."""
@@ -213,7 +214,7 @@ class SqlView:
         contacts = self._tables.contacts
         if ids:
             where = contacts.c.scope == scope, contacts.c.id.in_(ids)
-            self._store_rows(self._select().where(*where))
+            self._add(self._select().where(*where))
 
     def _read_holders(self, scope: str, texts: Mapping[str, Sequence[str]]) -> None:
         contacts, forms = self._tables.contacts, self._tables.forms
@@ -224,7 +225,7 @@ class SqlView:
             ]
         )
         places = select(forms.c.contact).where(forms.c.scope == scope, held)
-        self._store_rows(self._select().where(contacts.c.place.in_(places)))
+        self._add(self._select().where(contacts.c.place.in_(places)))
 
     def _select(self) -> Select[Any]:
         contacts = self._tables.contacts
@@ -233,16 +234,14 @@ class SqlView:
             sql = sql.order_by(contacts.c.place).with_for_update()
         return sql
 
-    def _store_rows(self, sql: Select[Any]) -> list[Row]:
-        """Add the rows of a query to the index, unless they are there."""
-        rows = [self._row(*texts) for texts in self.connection.execute(sql)]
-        for row in rows:
-            if not self.index.has_id(row[ID], row[SCOPE]):
-                self.index.store_row(None, row)
-        return rows
-
-    def _row(self, place: int, body: str, forms: str) -> Row:
-        return row_from_texts(place, body, forms, self.keys, self.names)
+    def _add(self, sql: Select[Any]) -> None:
+        """Add the contacts of a query to the index, unless they are there."""
+        for place, body, forms in self.connection.execute(sql):
+            parts, held = contact_from_texts(body, forms, self.keys)
+            id, scope, _fields, version, *_ = parts
+            if (scope, id) not in self.versions:
+                add_placed(self.index, place, parts, held)
+                self.versions[scope, id] = place, version
 
     def contacts(self, addresses: Iterable[Address]) -> list[Contact]:
         """Return the contacts that have these ids as their own, by creation."""
@@ -282,29 +281,33 @@ class SqlView:
         """Return the contacts that were created after the one of an id."""
         if (place := self.find_place(id, scope)) is None:
             raise UnknownContact(id)
-        return self._by_creation(place)
+        return (contact for contact, _forms in self._by_creation(place))
 
     def with_forms(self) -> Iterator[tuple[Contact, Forms]]:
         """Return all contacts by creation, with the forms that they hold."""
-        rows = self._rows_by_creation(-1)
-        return ((contact_from_row(row), forms_from_row(row)) for row in rows)
+        return self._by_creation(-1)
 
     def __len__(self) -> int:
         sql = select(func.count()).select_from(self._tables.contacts)
         return self.connection.execute(sql).scalar_one()  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Contact]:
-        return self._by_creation(-1)
+        return (contact for contact, _forms in self._by_creation(-1))
 
-    def _by_creation(self, place: int) -> Iterator[Contact]:
-        return map(contact_from_row, self._rows_by_creation(place))
-
-    def _rows_by_creation(self, place: int) -> Iterator[Row]:
+    def _by_creation(self, place: int) -> Iterator[tuple[Contact, Forms]]:
+        """Return the contacts after a place, with their forms."""
         contacts = self._tables.contacts
-        sql = select(contacts.c.place, contacts.c.body, contacts.c.forms)
+        sql = select(contacts.c.body, contacts.c.forms)
         sql = sql.where(contacts.c.place > place).order_by(contacts.c.place)
         texts = self.connection.execute(sql).all()
-        return (self._row(*parts) for parts in texts)
+        return (_read(body, forms, self.keys) for body, forms in texts)
+
+
+def _read(body: str, forms: str, keys: tuple[str, ...]) -> tuple[Contact, Forms]:
+    parts, held = contact_from_texts(body, forms, keys)
+    id, scope, fields, *rest, history = parts
+    contact = Contact(id, scope, FrozenMap.trusted(fields), *rest, *(history or ()))
+    return contact, held
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -119,6 +119,10 @@ class ContactIndex:
     def __iter__(self) -> Iterator[Contact]:
         return map(contact_from_row, self._rows_by_creation())
 
+    def empty(self) -> ContactIndex:
+        """Return an empty index with the same keys and names."""
+        return ContactIndex(self.keys, self.names.declared)
+
     def has_id(self, id: str, scope: str = "") -> bool:
         """Return whether an id resolves to a contact of a scope."""
         rows = self.rows.get(scope, NO_ROWS)

@@ -19,7 +19,6 @@ from upsertcore.store.contact_index import ContactIndex
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Contact
-    from upsertcore.model.packed_row import Names
     from upsertcore.model.view import Address, Forms
 
 __all__ = ["Overlay"]
@@ -28,11 +27,9 @@ __all__ = ["Overlay"]
 class Underlying(View, Protocol):
     """What an overlay reads: an index, or a part of one that is loaded on demand."""
 
-    @property
-    def keys(self) -> tuple[str, ...]: ...
-
-    @property
-    def names(self) -> Names: ...
+    def empty(self) -> ContactIndex:
+        """Return an empty index for such contacts."""
+        ...
 
     def has_id(self, id: str, scope: str) -> bool:
         """Return whether an id resolves to a contact of a scope."""
@@ -67,7 +64,7 @@ class Overlay:
 
     def __init__(self, index: Underlying) -> None:
         self._index = index
-        self._writes = ContactIndex(index.keys, index.names.declared)
+        self._writes = index.empty()
         self._contacts: dict[Address, tuple[Contact, Forms]] = {}
         self._lookups: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self.puts: list[tuple[Contact, Forms]] = []

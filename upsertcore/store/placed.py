@@ -1,0 +1,124 @@
+"""
+Contacts with their places and forms: what a store elsewhere writes of a stage.
+
+Rules:
+    Rows stay within the store in memory; another store reads and writes these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, final
+
+from attrs import frozen
+
+from upsertcore.model.packed_row import (
+    PLACE,
+    contact_from_row,
+    forms_from_row,
+    pack,
+    pack_forms,
+)
+
+if TYPE_CHECKING:
+    from upsertcore.model.contact import Contact, Parts
+    from upsertcore.model.packed_row import Row
+    from upsertcore.model.view import Address, Forms
+    from upsertcore.store.contact_index import ContactIndex, IndexStage
+
+__all__ = ["Placed", "StagedChanges", "add_placed", "all_changes", "staged_changes"]
+
+
+@final
+@frozen
+class Placed:
+    """
+    A contact, its position in the order of creation, and the forms that it holds.
+
+    Args:
+        place: The position.
+        contact: The contact.
+        forms: Its normal forms, per key.
+    """
+
+    place: int
+    contact: Contact
+    forms: Forms
+
+
+@final
+@frozen
+class StagedChanges:
+    """
+    What a write changes.
+
+    Args:
+        contacts: Each contact before and after it; None where there is none.
+        redirects: Scope and id of a merged contact, and the id that it resolves to;
+            None where it resolves to none any more.
+        former_places: The same, and the place to which an undo restores the contact.
+    """
+
+    contacts: tuple[tuple[Placed | None, Placed | None], ...] = ()
+    redirects: Mapping[Address, str | None] = {}
+    former_places: Mapping[Address, int | None] = {}
+
+
+def staged_changes(stage: IndexStage) -> StagedChanges:
+    """
+    Return what a stage changes.
+
+    >>> from upsertcore.store.contact_index import ContactIndex, IndexStage
+    >>> staged_changes(IndexStage(ContactIndex(["email"]))).contacts
+    ()
+    """
+    redo = stage.redo()
+    contacts = tuple([(_placed(was), _placed(row)) for was, row in redo.rows])
+    return StagedChanges(contacts, dict(redo.redirects), dict(redo.former_places))
+
+
+def all_changes(index: ContactIndex) -> StagedChanges:
+    """
+    Return an index as the changes of an empty one, the contacts by creation.
+
+    >>> from upsertcore.store.contact_index import ContactIndex
+    >>> all_changes(ContactIndex(["email"])).contacts
+    ()
+    """
+    rows = [row for by_id in index.rows.values() for row in by_id.values()]
+    placed: Any = sorted(map(_placed, rows), key=attrgetter("place"))
+    contacts = tuple([(None, one) for one in placed])
+    return StagedChanges(contacts, dict(index.redirects), dict(index.former_places))
+
+
+def add_placed(index: ContactIndex, place: int, parts: Parts, forms: Forms) -> None:
+    """
+    Add a contact to an index that does not have it.
+
+    Args:
+        index: Changed in place.
+        place: The position of the contact; earlier ones may be added later.
+        parts: Its parts.
+        forms: Its normal forms, per key of the index.
+
+    >>> from upsertcore.model.contact import read_row
+    >>> from upsertcore.store.contact_index import ContactIndex
+    >>> now = "2024-01-02T00:00:00+00:00"
+    >>> row = {"id": "c-1", "scope": "", "version": 1, "created_at": now}
+    >>> index = ContactIndex(["email"])
+    >>> parts = read_row({**row, "updated_at": now, "fields": {"email": "A@x"}})
+    >>> add_placed(index, 7, parts, (("a@x",),))
+    >>> index.holders("email", "a@x"), index.find_place("c-1")
+    (('c-1',), 7)
+    """
+    fields = parts[2]
+    names = index.names.of(fields)
+    values = map(fields.get, names)
+    index.store_row(None, pack(parts, names, place, map(pack_forms, forms), values))
+
+
+def _placed(row: Row | None) -> Placed | None:
+    if row is None:
+        return None
+    return Placed(row[PLACE], contact_from_row(row), forms_from_row(row))
