@@ -21,9 +21,9 @@ from sqlalchemy.exc import DBAPIError
 
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, IdempotencyKeyReused, Overtaken
+from upsertcore.sql.statements import CHANGES, Statements
 from upsertcore.sql.stored_text import call_text, outcome_from_text
 from upsertcore.sql.transaction import (
-    CHANGES,
     Lost,
     SqlHistory,
     SqlStage,
@@ -93,6 +93,7 @@ class SqlStore:
         checks_ids: bool,
     ) -> None:
         self.engine, self.database, self.tables = engine, database, tables
+        self._statements = Statements(tables, engine.dialect, database.insert)
         self.policy, self.ids, self.clock = policy, ids, clock
         self.limits, self.checks_ids = limits, checks_ids
         self.begin: Callable[..., Any]
@@ -322,7 +323,7 @@ class SqlStore:
         self, connection: Connection, mode: Mode, *, locks_rows: bool
     ) -> Transaction:
         how: Any = {"locks": mode == "write", "locks_rows": locks_rows}
-        parts = self.database, self.tables, self.policy, self.limits
+        parts = self.database, self._statements, self.policy, self.limits
         return Transaction(connection, *parts, **how)
 
 

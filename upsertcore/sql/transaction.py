@@ -15,9 +15,10 @@ from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, final
 
-from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 
 from upsertcore.errors import InvalidField
+from upsertcore.sql.statements import CHANGES
 from upsertcore.sql.stored_text import (
     call_text,
     contact_texts,
@@ -45,13 +46,11 @@ if TYPE_CHECKING:
     from upsertcore.policy.policy import Policy
     from upsertcore.sql.database import Database
     from upsertcore.sql.schema import Tables
+    from upsertcore.sql.statements import Statement, Statements
     from upsertcore.store.contact_index import ContactIndex
     from upsertcore.store.idempotency import CallKey
 
-__all__ = ["CHANGES", "Lost", "SqlHistory", "SqlStage", "Transaction"]
-
-CHANGES = "changes"
-"""The name of the row that has the number of the last change."""
+__all__ = ["Lost", "SqlHistory", "SqlStage", "Transaction"]
 
 _CHUNK = 1_000
 """How many contacts a load writes by one statement."""
@@ -122,7 +121,7 @@ class Transaction:
     Args:
         connection: In a transaction of the database.
         database: Which one it is.
-        tables: The tables of the book.
+        statements: Those over the tables of the book.
         policy: The policy of the book.
         limits: How many calls of a scope, and how many changes, are retained.
         locks: Whether what is looked up is locked first.
@@ -133,7 +132,7 @@ class Transaction:
         self,
         connection: Connection,
         database: Database,
-        tables: Tables,
+        statements: Statements,
         policy: Policy,
         limits: tuple[int, int | None],
         *,
@@ -141,8 +140,9 @@ class Transaction:
         locks_rows: bool = False,
     ) -> None:
         how: Any = {"locks": locks, "locks_rows": locks_rows}
-        self.view = SqlView(connection, database, tables, policy, **how)
-        self._connection, self._database, self._tables = connection, database, tables
+        self.view = SqlView(connection, database, statements, policy, **how)
+        self._connection, self._database = connection, database
+        self._statements, self._tables = statements, statements.tables
         self._policy, self._limits = policy, limits
         self._checks_versions = database.locks_rows and not locks_rows
         self._is_single = [
@@ -152,11 +152,8 @@ class Transaction:
     def logged_call(self, scope: str, key: str) -> tuple[str, Outcome] | None:
         """Return the text of a call that is logged under a key, and its outcome."""
         self.view.lock([(scope, " ", key)])
-        calls = self._tables.calls
-        sql = select(calls.c.call, calls.c.outcome).where(
-            calls.c.scope == scope, calls.c.key == key
-        )
-        row = self._connection.execute(sql).first()
+        call = self._statements.find_call(self._connection, scope=scope, key=key)
+        row = call.first()
         return None if row is None else (row[0], self._outcome(row[1]))
 
     def check_new(self, contact: Contact, *, checks_id: bool) -> None:
@@ -247,35 +244,19 @@ class Transaction:
                 raise Lost
 
     def _delete_contacts(self, gone: list[Placed]) -> None:
-        contacts = self._tables.contacts
-        if gone:
-            sql = delete(contacts).where(
-                contacts.c.place == bindparam("of_place"),
-                contacts.c.version == bindparam("of_version"),
-            )
-            self._execute_all(sql, [_of(one) for one in gone])
+        self._write_each(self._statements.delete_contact, [_of(one) for one in gone])
 
     def _update_contacts(self, pairs: list[tuple[Placed, Placed]]) -> None:
-        contacts, keys = self._tables.contacts, self.view.keys
-        if not pairs:
-            return
-        sql = (
-            update(contacts)
-            .where(
-                contacts.c.place == bindparam("of_place"),
-                contacts.c.version == bindparam("of_version"),
-            )
-            .values({n: bindparam(n) for n in ("version", "body", "forms")})
-        )
+        keys = self.view.keys
         values = [
             {**_of(was), "version": now.contact.version, **contact_texts(now, keys)}
             for was, now in pairs
         ]
-        self._execute_all(sql, values)
+        self._write_each(self._statements.update_contact, values)
 
-    def _execute_all(self, sql: Any, values: list[dict[str, Any]]) -> None:
+    def _write_each(self, statement: Statement, values: list[dict[str, Any]]) -> None:
         """Execute a statement that has to write one row each time."""
-        if self._connection.execute(sql, values).rowcount != len(values):
+        if values and statement.many(self._connection, values).rowcount != len(values):
             raise Lost
 
     def _insert_contacts(
@@ -300,14 +281,18 @@ class Transaction:
             stub = {"version": 0, "body": "{}", "forms": "{}"}
             unplaced.append((place, {"scope": scope, "id": id, **stub}))
         if placed:
-            self._connection.execute(insert(contacts), placed)
+            self._statements.insert_placed.many(self._connection, placed)
         if not unplaced:
             return {}
         values_of = [values for _place, values in sorted(unplaced, key=itemgetter(0))]
-        sql: Any = insert(contacts).returning(
-            contacts.c.place, sort_by_parameter_order=len(values_of) > 1
-        )
-        given = self._connection.execute(sql, values_of).scalars().all()
+        if len(values_of) == 1:
+            made = self._statements.insert_contact(self._connection, **values_of[0])
+        else:
+            sql: Any = insert(contacts).returning(
+                contacts.c.place, sort_by_parameter_order=True
+            )
+            made = self._connection.execute(sql, values_of)
+        given = made.scalars().all()
         if stubs:
             addresses = tuple_(contacts.c.scope, contacts.c.id)
             self._connection.execute(delete(contacts).where(addresses.in_([*stubs])))
@@ -317,22 +302,14 @@ class Transaction:
     def _delete_forms(
         self, pairs: Iterable[tuple[Placed | None, Placed | None]]
     ) -> None:
-        forms = self._tables.forms
         gone = [
-            {"of_key": key, "of_form": form, "of_scope": scope, "of_contact": was.place}
+            {"key": key, "form": form, "scope": was.contact.scope, "contact": was.place}
             for was, now in pairs
             if was is not None
-            for scope in (was.contact.scope,)
             for key, form, _is_single in self._forms_gained(now, was)
         ]
         if gone:
-            sql = delete(forms).where(
-                forms.c.scope == bindparam("of_scope"),
-                forms.c.key == bindparam("of_key"),
-                forms.c.form == bindparam("of_form"),
-                forms.c.contact == bindparam("of_contact"),
-            )
-            self._connection.execute(sql, gone)
+            self._statements.delete_form.many(self._connection, gone)
 
     def _insert_forms(
         self, rows: Iterable[tuple[Placed | None, Placed, int | None]]
@@ -350,7 +327,7 @@ class Transaction:
             for key, form, is_single in self._forms_gained(was, now)
         ]
         if new:
-            self._connection.execute(insert(self._tables.forms), new)
+            self._statements.insert_form.many(self._connection, new)
 
     def _forms_gained(
         self, was: Placed | None, now: Placed | None
@@ -368,18 +345,14 @@ class Transaction:
     def _write_redirects(
         self, changes: StagedChanges, places: dict[Address, int]
     ) -> None:
-        redirects, known = self._tables.redirects, self.view.index.redirects
+        known, former = self.view.index.redirects, changes.former_places
         gone = [
-            at for at, to in changes.redirects.items() if to is None and at in known
+            {"scope": at[0], "id": at[1]}
+            for at, to in changes.redirects.items()
+            if to is None and at in known
         ]
         if gone:
-            sql = delete(redirects).where(
-                redirects.c.scope == bindparam("of_scope"),
-                redirects.c.id == bindparam("of_id"),
-            )
-            values = [{"of_scope": scope, "of_id": id} for scope, id in gone]
-            self._connection.execute(sql, values)
-        former = changes.former_places
+            self._statements.delete_redirect.many(self._connection, gone)
         new = [
             {
                 "scope": at[0],
@@ -391,50 +364,28 @@ class Transaction:
             if to is not None and known.get(at) != to
         ]
         if new:
-            insertion = self._database.insert(redirects)
-            sent = insertion.excluded
-            kept = func.coalesce(sent.place, redirects.c.place)
-            merged = insertion.on_conflict_do_update(
-                index_elements=["scope", "id"],
-                set_={"survivor": sent.survivor, "place": kept},
-            )
-            self._connection.execute(merged, new)
+            self._statements.put_redirect.many(self._connection, new)
 
     def append(self, outcomes: list[Outcome]) -> None:
         """Append changes to the journal, and trim it; the last step of a write."""
-        limit = self._limits[1]
+        limit, sql, connection = self._limits[1], self._statements, self._connection
         if limit == 0 or not outcomes:
             return
-        last = self._count_changes(len(outcomes))
-        changes, first = self._tables.changes, last - len(outcomes) + 1
+        count = len(outcomes)
+        last = sql.count_changes(connection, name=CHANGES, number=count).scalar_one()
         rows = [
             {"number": n, "scope": o.contact.scope, "outcome": outcome_text(o)}
-            for n, o in enumerate(outcomes, first)
+            for n, o in enumerate(outcomes, last - count + 1)
         ]
-        self._connection.execute(insert(changes), rows)
+        sql.insert_change.many(connection, rows)
         if limit is not None:
-            old = changes.c.number <= last - limit
-            self._connection.execute(delete(changes).where(old))
-
-    def _count_changes(self, count: int) -> int:
-        """Return the number of the last change, when some are added."""
-        state = self._tables.state
-        insertion = self._database.insert(state).values(name=CHANGES, number=count)
-        number = state.c.number + insertion.excluded.number
-        sql = insertion.on_conflict_do_update(
-            index_elements=["name"], set_={"number": number}
-        ).returning(state.c.number)
-        return self._connection.execute(sql).scalar_one()  # type: ignore[no-any-return]
+            sql.trim_changes(connection, last=last - limit)
 
     def _log(self, call: CallKey, outcome: Outcome) -> None:
-        calls, (scope, key, _identity) = self._tables.calls, call
+        sql, (scope, key, _identity) = self._statements, call
         texts = {"call": call_text(call), "outcome": outcome_text(outcome)}
-        values = {"scope": scope, "key": key, **texts}
-        self._connection.execute(insert(calls).values(values))
-        own = select(calls.c.number).where(calls.c.scope == scope)
-        last = own.order_by(calls.c.number.desc()).offset(self._limits[0]).limit(1)
-        old = calls.c.scope == scope, calls.c.number <= last.scalar_subquery()
-        self._connection.execute(delete(calls).where(*old))
+        sql.insert_call(self._connection, scope=scope, key=key, **texts)
+        sql.trim_calls(self._connection, scope=scope, retained=self._limits[0])
 
     def _outcome(self, text: str) -> Outcome:
         return outcome_from_text(text, self._policy)

@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, select
 
 from upsertcore.errors import UnknownContact
 from upsertcore.model.contact import Contact
@@ -27,13 +27,13 @@ from upsertcore.values import FrozenMap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection
 
     from upsertcore.engine.patch import Request
     from upsertcore.model.view import Address, Forms
     from upsertcore.policy.policy import Policy
     from upsertcore.sql.database import Database, LockName
-    from upsertcore.sql.schema import Tables
+    from upsertcore.sql.statements import Statements
 
 __all__ = ["UNPLACED", "SqlView"]
 
@@ -52,7 +52,7 @@ class SqlView:
     Args:
         connection: In a transaction.
         database: Its database.
-        tables: The tables of the book.
+        statements: Those over the tables of the book.
         policy: The policy of the book.
         locks: Whether what is looked up is locked first.
         locks_rows: Whether contacts are locked, so that no other transaction changes
@@ -61,21 +61,22 @@ class SqlView:
 
     __slots__ = (
         *("_absent", "_database", "_locked", "_locks", "_locks_rows", "_looked_up"),
-        *("_tables", "connection", "index", "versions"),
+        *("_statements", "_tables", "connection", "index", "versions"),
     )
 
     def __init__(
         self,
         connection: Connection,
         database: Database,
-        tables: Tables,
+        statements: Statements,
         policy: Policy,
         *,
         locks: bool = False,
         locks_rows: bool = False,
     ) -> None:
         keys = [key.name for key in policy.all_keys]
-        self.connection, self._database, self._tables = connection, database, tables
+        self.connection, self._database = connection, database
+        self._statements, self._tables = statements, statements.tables
         self._locks = locks
         self._locks_rows = locks_rows and database.locks_rows
         self.index = ContactIndex(keys, policy.fields)
@@ -210,33 +211,18 @@ class SqlView:
         """Return whether no row can have one of these texts."""
         return not self._database.can_store_nul and any("\0" in text for text in texts)
 
-    def _read_ids(self, scope: str, ids: list[str]) -> None:
-        contacts = self._tables.contacts
+    def _read_ids(self, scope: str, ids: Sequence[str]) -> None:
         if ids:
-            where = contacts.c.scope == scope, contacts.c.id.in_(ids)
-            self._add(self._select().where(*where))
+            how: Any = {"locked": self._locks_rows}
+            self._add(self._statements.by_id(self.connection, scope, ids, **how))
 
     def _read_holders(self, scope: str, texts: Mapping[str, Sequence[str]]) -> None:
-        contacts, forms = self._tables.contacts, self._tables.forms
-        held = or_(
-            *[
-                and_(forms.c.key == key, forms.c.form.in_(of_key))
-                for key, of_key in texts.items()
-            ]
-        )
-        places = select(forms.c.contact).where(forms.c.scope == scope, held)
-        self._add(self._select().where(contacts.c.place.in_(places)))
+        how: Any = {"locked": self._locks_rows}
+        self._add(self._statements.holders(self.connection, scope, texts, **how))
 
-    def _select(self) -> Select[Any]:
-        contacts = self._tables.contacts
-        sql = select(contacts.c.place, contacts.c.body, contacts.c.forms)
-        if self._locks_rows:
-            sql = sql.order_by(contacts.c.place).with_for_update()
-        return sql
-
-    def _add(self, sql: Select[Any]) -> None:
-        """Add the contacts of a query to the index, unless they are there."""
-        for place, body, forms in self.connection.execute(sql):
+    def _add(self, rows: Iterable[Any]) -> None:
+        """Add contacts to the index, unless they are there."""
+        for place, body, forms in rows:
             parts, held = contact_from_texts(body, forms, self.keys)
             id, scope, _fields, version, *_ = parts
             if (scope, id) not in self.versions:
