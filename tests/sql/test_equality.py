@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,26 +19,29 @@ from tests.book.test_other_store import (
 )
 from tests.strategies import Case
 from upsertcore import Policy
-from upsertcore.sql import SqlBook
+from upsertcore.sql import SqlBook, make_tables
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
 @pytest.fixture(scope="session")
-def make(engine: Engine) -> MakeBook:
+def make(engine: Engine) -> Iterator[MakeBook]:
     """Return a function that makes a book over emptied tables."""
+    # Of its own, so that several runs may use one server.
+    tables = make_tables(prefix=f"t{uuid4().hex[:8]}_")
 
     def make_book(
         policy: Policy, ids: Callable[[], str], clock: Callable[[], datetime]
     ) -> SqlBook:
-        how = {"ids": ids, "clock": clock, "retain_changes": None}
-        book = SqlBook(engine, policy, **how)  # type: ignore[arg-type]
-        book._store.tables.metadata.drop_all(engine)
+        tables.metadata.drop_all(engine)
+        how: Any = {"ids": ids, "clock": clock, "retain_changes": None}
+        book = SqlBook(engine, policy, tables=tables, **how)
         book.create_tables()
         return book
 
-    return make_book
+    yield make_book
+    tables.metadata.drop_all(engine)
 
 
 def test_each_verb_has_the_same_result(make: MakeBook) -> None:

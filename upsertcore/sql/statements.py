@@ -271,4 +271,4 @@ class Statements:
 def _padded(values: Sequence[str]) -> list[str]:
     """Return values, the last one repeated until their count is a power of two."""
     count = 1 << (len(values) - 1).bit_length()
-    return [*values, *values[-1:] * (count - len(values))]
+    return [*values, *[values[-1]] * (count - len(values))]
