@@ -13,7 +13,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Dialect
@@ -259,7 +269,7 @@ class Statements:
             select(calls.c.number)
             .where(calls.c.scope == scope)
             .order_by(calls.c.number.desc())
-            .limit(1)
+            .limit(literal_column("1"))
             .offset(bindparam("retained"))
         )
         is_old = calls.c.number <= newest.scalar_subquery()
