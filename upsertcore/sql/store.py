@@ -29,6 +29,7 @@ from upsertcore.sql.transaction import (
     SqlStage,
     Transaction,
 )
+from upsertcore.store.ids import IdInUse
 from upsertcore.store.journal import Entry
 from upsertcore.store.overlay import Overlay
 from upsertcore.store.stamp import Stamp
@@ -162,8 +163,14 @@ class SqlStore:
         outcome = stamp.outcome(plan)
         if outcome.unchanged:
             return outcome, []
-        checks_id = outcome.created and (self.checks_ids or plan.new_id is not None)
-        transaction.check_new(outcome.contact, checks_id=checks_id)
+        contact = outcome.contact
+        transaction.check_storable(contact)
+        if (
+            outcome.created
+            and (self.checks_ids or plan.new_id is not None)
+            and transaction.view.has_id(contact.id, contact.scope)
+        ):
+            raise IdInUse(contact.id)
         return outcome, [(outcome.contact, plan.forms)]
 
     def write_all(self, run: Callable[[WriteStep], list[Outcome]]) -> list[Outcome]:

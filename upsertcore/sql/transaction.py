@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, final
@@ -28,7 +29,6 @@ from upsertcore.sql.stored_text import (
 )
 from upsertcore.sql.view import UNPLACED, SqlView
 from upsertcore.store.contact_index import IndexStage
-from upsertcore.store.ids import IdInUse
 from upsertcore.store.placed import (
     Placed,
     StagedChanges,
@@ -140,7 +140,9 @@ class Transaction:
         locks_rows: bool = False,
     ) -> None:
         how: Any = {"locks": locks, "locks_rows": locks_rows}
-        self.view = SqlView(connection, database, statements, policy, **how)
+        make = partial(SqlView, connection, database, statements, policy, **how)
+        self._make_view: Callable[[], SqlView] = make
+        self.view = make()
         self._connection, self._database = connection, database
         self._statements, self._tables = statements, statements.tables
         self._policy, self._limits = policy, limits
@@ -156,13 +158,23 @@ class Transaction:
         row = call.first()
         return None if row is None else (row[0], self._outcome(row[1]))
 
-    def check_new(self, contact: Contact, *, checks_id: bool) -> None:
+    def renew_view(self) -> SqlView:
+        """Return a view that has read nothing; it is the view from then on."""
+        self.view = self._make_view()
+        return self.view
+
+    def find_ids(self, scope: str, ids: Iterable[str]) -> list[str]:
+        """Return those of some ids that resolve to a contact of a scope."""
+        view = self._make_view()
+        view.load(scope, ids)
+        return [id for id in ids if view.has_id(id, scope)]
+
+    def check_storable(self, contact: Contact) -> None:
         """
-        Check that the database can hold a contact, and that a new id is free.
+        Check that the database can hold a contact.
 
         Raises:
-            InvalidField: If the database cannot hold a value.
-            IdInUse: If the id is in use.
+            InvalidField: If it cannot hold a value.
         """
         for name, text in (("scope", contact.scope), ("id", contact.id)):
             if len(text.encode()) > _MAX_NAME:
@@ -174,8 +186,6 @@ class Transaction:
                 if _has_nul(name) or _has_nul(value):
                     reason = "must not contain U+0000, which PostgreSQL cannot store"
                     raise InvalidField(name, value, f"{reason}; remove it")
-        if checks_id and self.view.has_id(contact.id, contact.scope):
-            raise IdInUse(contact.id)
 
     def write(
         self,
@@ -201,20 +211,20 @@ class Transaction:
 
     def write_stage(self, stage: SqlStage) -> None:
         """Write what was staged."""
-        self._write_changes(stage.changes())
+        self.write_changes(stage.changes())
 
     def fill(self, index: ContactIndex) -> None:
         """Write all contacts of an index, at their places; there are none yet."""
         changes = all_changes(index)
         pairs, table = changes.contacts, self._tables.contacts
         for start in range(0, len(pairs), _CHUNK):
-            self._write_changes(StagedChanges(pairs[start : start + _CHUNK]))
+            self.write_changes(StagedChanges(pairs[start : start + _CHUNK]))
         self._write_redirects(changes, {})
         if pairs and self._database.locks_rows:
             sequence = func.pg_get_serial_sequence(table.fullname, "place")
             self._connection.execute(select(func.setval(sequence, index.next)))
 
-    def _write_changes(self, changes: StagedChanges) -> None:
+    def write_changes(self, changes: StagedChanges) -> None:
         """Write contacts and redirects: first what leaves, so that keys are free."""
         self._check_versions(changes)
         pairs = changes.contacts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
 
 from attrs import frozen
 
@@ -27,7 +27,21 @@ if TYPE_CHECKING:
     from upsertcore.model.view import Address, Forms
     from upsertcore.store.contact_index import ContactIndex, IndexStage
 
-__all__ = ["Placed", "StagedChanges", "add_placed", "all_changes", "staged_changes"]
+__all__ = [
+    "Placed",
+    "StagedChanges",
+    "add_placed",
+    "all_changes",
+    "changed_contacts",
+    "snapshot",
+    "staged_changes",
+]
+
+T = TypeVar("T")
+Snapshot: TypeAlias = (
+    "tuple[dict[str, dict[str, Row]], dict[Address, str], dict[Address, int]]"
+)
+"""The rows of each scope by id, redirects, and former places."""
 
 
 @final
@@ -122,3 +136,53 @@ def _placed(row: Row | None) -> Placed | None:
     if row is None:
         return None
     return Placed(row[PLACE], contact_from_row(row), forms_from_row(row))
+
+
+def snapshot(index: ContactIndex) -> Snapshot:
+    """
+    Return what an index holds now, for :func:`changed_contacts`.
+
+    Cost:
+        Linear in the contacts; none is copied.
+    """
+    rows = {scope: dict(by_id) for scope, by_id in index.rows.items()}
+    return rows, dict(index.redirects), dict(index.former_places)
+
+
+def changed_contacts(before: Snapshot, index: ContactIndex) -> StagedChanges:
+    """
+    Return what has changed in an index.
+
+    Args:
+        before: What it held before.
+        index: The index.
+
+    >>> from upsertcore.store.contact_index import ContactIndex
+    >>> index = ContactIndex(["email"])
+    >>> changed_contacts(snapshot(index), index).contacts
+    ()
+    """
+    former, redirects, places = before
+    pairs: list[tuple[Placed | None, Placed | None]] = []
+    for scope in dict.fromkeys([*former, *index.rows]):
+        was, now = former.get(scope, {}), index.rows.get(scope, {})
+        pairs += [
+            (_placed(was.get(id)), _placed(now.get(id)))
+            for id in dict.fromkeys([*was, *now])
+            if was.get(id) is not now.get(id)
+        ]
+    return StagedChanges(
+        tuple(pairs),
+        _differences(redirects, index.redirects),
+        _differences(places, index.former_places),
+    )
+
+
+def _differences(
+    before: Mapping[Address, T], after: Mapping[Address, T]
+) -> dict[Address, T | None]:
+    return {
+        at: after.get(at)
+        for at in dict.fromkeys([*before, *after])
+        if before.get(at) != after.get(at)
+    }
