@@ -93,6 +93,9 @@ class Data:
         place = self.entry(id, scope)[0]
         return iter([one for at, one, _forms in self.by_creation() if at > place])
 
+    def with_forms(self) -> Iterator[tuple[Contact, Forms]]:
+        return iter([(one, forms) for _place, one, forms in self.by_creation()])
+
     def __len__(self) -> int:
         return len(self.stored)
 
@@ -176,6 +179,9 @@ class DictStore:
         return result
 
     def read(self, query: Callable[[BookView], T]) -> T:
+        return query(self.data)
+
+    def stream(self, query: Callable[[BookView], Iterator[T]]) -> Iterator[T]:
         return query(self.data)
 
     def plan(self, make_request: MakeRequest, decide: Decide) -> Plan:

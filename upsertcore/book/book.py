@@ -56,7 +56,7 @@ from upsertcore.matching.protocol import Strategy
 from upsertcore.matching.strategies import ALL_AGREE, never
 from upsertcore.matching.visitor import with_visitor
 from upsertcore.model.contact import Contact
-from upsertcore.model.view import BookView, Forms
+from upsertcore.model.view import BookView
 from upsertcore.policy.keys import Key
 from upsertcore.policy.overrides import CallOptions, settings_of, with_overrides
 from upsertcore.policy.policy import Policy, compiled
@@ -566,7 +566,7 @@ class Book:
         def query(view: BookView) -> Iterator[Contact]:
             return iter(view) if first is None else contacts_after(view, scope, first)
 
-        contacts = self._store.read(query)
+        contacts = self._store.stream(query)
         matching = (one for one in contacts if one.scope == scope)
         return tuple(islice((o for o in matching if has_values(o, wanted)), limit))
 
@@ -989,11 +989,8 @@ class Book:
         >>> [str(each) for each in ContactBook.load(stricter, book.dump()).check()]
         ['contact c-1: name: is required to create a contact; send ... not blank']
         """
-
-        def query(view: BookView) -> list[tuple[Contact, Forms]]:
-            return [view.get_with_forms(one.id, one.scope) for one in view]
-
-        return (*find_conflicts(self.policy, self._store.read(query)),)
+        contacts = self._store.read(lambda view: [*view.with_forms()])
+        return (*find_conflicts(self.policy, contacts),)
 
     def dump(self) -> list[dict[str, Any]]:
         """
@@ -1015,7 +1012,7 @@ class Book:
         return self._store.read(len)
 
     def __iter__(self) -> Iterator[Contact]:
-        return self._store.read(iter)
+        return self._store.stream(iter)
 
     def __contains__(self, id: object) -> bool:
         scope, id = id if type(id) is tuple and len(id) == 2 else ("", id)

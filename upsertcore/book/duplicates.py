@@ -117,17 +117,16 @@ def blank_groups(view: BookView, keys: NumberedKeys, scope: str | None) -> list[
         Linear in the book, for each key.
     """
     contacts = [
-        contact
-        for contact in view
+        (contact, forms)
+        for contact, forms in view.with_forms()
         if contact.deleted_at is None and scope in (None, contact.scope)
     ]
     result: list[Group] = []
     for number, key in keys:
         by_scope: dict[str, list[Contact]] = {}
-        for contact in contacts:
+        for contact, forms in contacts:
             is_blank = all(empty(contact.get(name)) for name in key.fields)
-            at = contact.id, contact.scope
-            if is_blank and not view.get_with_forms(*at)[1][number]:
+            if is_blank and not forms[number]:
                 by_scope.setdefault(contact.scope, []).append(contact)
         result += [tuple(group) for group in by_scope.values() if len(group) > 1]
     return result

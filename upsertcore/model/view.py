@@ -57,6 +57,10 @@ class BookView(View, Protocol):
         """Return the contacts that were created after the one with this own id."""
         ...
 
+    def with_forms(self) -> Iterator[tuple[Contact, Forms]]:
+        """Return all contacts by creation, with the forms that they hold."""
+        ...
+
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Contact]:

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar, final
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 from attrs import evolve
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import ChangesNotRetained, IdempotencyKeyReused, Overtaken
@@ -99,6 +100,11 @@ class SqlStore:
         self.limits, self.checks_ids = limits, checks_ids
         self.begin: Callable[..., Any]
         self.is_own = isinstance(engine, Engine)
+        # A pool of one connection has none to spare while another one reads.
+        pool = getattr(engine, "pool", None)
+        self.streams = not isinstance(
+            pool, (StaticPool, SingletonThreadPool, type(None))
+        )
         if isinstance(engine, Engine):
             modes: tuple[Mode, ...] = ("read", "write")
             engines = {mode: database.engine(engine, mode) for mode in modes}
@@ -111,6 +117,17 @@ class SqlStore:
         """Read a consistent state."""
         with self.begin("read") as transaction:
             return query(transaction.view)
+
+    def stream(self, query: Callable[[BookView], Iterator[T]]) -> Iterator[T]:
+        """Read a consistent state page by page, on a connection of its own."""
+        if not self.streams:
+            return iter(self.read(lambda view: [*query(view)]))
+        stack = ExitStack()
+        try:
+            return _closing(query(stack.enter_context(self.begin("read")).view), stack)
+        except BaseException:
+            stack.close()
+            raise
 
     def plan(self, make_request: MakeRequest, decide: Decide) -> Plan:
         """Decide on one state of the tables."""
@@ -332,6 +349,12 @@ class SqlStore:
         how: Any = {"locks": mode == "write", "locks_rows": locks_rows}
         parts = self.database, self._statements, self.policy, self.limits
         return Transaction(connection, *parts, **how)
+
+
+def _closing(items: Iterator[T], stack: ExitStack) -> Iterator[T]:
+    """Yield items; close what they are read from at the end."""
+    with stack:
+        yield from items
 
 
 def _replay(call: CallKey, text: str, outcome: Outcome) -> Outcome:

@@ -40,6 +40,9 @@ __all__ = ["UNPLACED", "SqlView"]
 UNPLACED = 2**62
 """The place of the first new contact, before the database gives it its own."""
 
+_PAGE = 1_000
+"""How many contacts are in memory while all of them are read."""
+
 _CHUNK = 5_000
 """How many values one statement carries; SQLite takes 32,766."""
 
@@ -285,7 +288,7 @@ class SqlView:
         contacts = self._tables.contacts
         sql = select(contacts.c.body, contacts.c.forms)
         sql = sql.where(contacts.c.place > place).order_by(contacts.c.place)
-        texts = self.connection.execute(sql).all()
+        texts = self.connection.execute(sql.execution_options(yield_per=_PAGE))
         return (_read(body, forms, self.keys) for body, forms in texts)
 
 

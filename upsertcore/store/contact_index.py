@@ -300,6 +300,11 @@ class ContactIndex:
         first = bisect_right(rows, place, key=itemgetter(PLACE))
         return map(contact_from_row, islice(rows, first, None))
 
+    def with_forms(self) -> Iterator[tuple[Contact, Forms]]:
+        """Return all contacts by creation, with the forms that they hold."""
+        rows = self._rows_by_creation()
+        return ((contact_from_row(row), forms_from_row(row)) for row in rows)
+
     def _rows_by_creation(self) -> list[Row]:
         rows = [*chain.from_iterable([one.values() for one in [*self.rows.values()]])]
         if not self._is_ordered or len(self.rows) > 1:

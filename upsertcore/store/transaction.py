@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar, final
 
@@ -151,6 +151,10 @@ class Store(Protocol):
 
     def read(self, query: Callable[[BookView], T]) -> T:
         """Read a consistent state; the query calls no function of an application."""
+        ...
+
+    def stream(self, query: Callable[[BookView], Iterator[T]]) -> Iterator[T]:
+        """Read a consistent state item by item, for use after the call."""
         ...
 
     def plan(self, make_request: MakeRequest, decide: Decide) -> Plan:
