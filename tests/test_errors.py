@@ -13,6 +13,7 @@ from upsertcore.values import FrozenMap, show_value
 
 EXAMPLES = [
     errors.InvalidPolicy("email: a unique field needs a key"),
+    errors.Overtaken("deadlock detected"),
     errors.InvalidField("age", "x", "must be a number"),
     errors.MissingField("email"),
     errors.UnknownField(7, ("email",)),
@@ -74,6 +75,7 @@ def test_refusal_derives_from_refused(name: str) -> None:
     outside = {
         "ChangesNotRetained",
         "InvalidPolicy",
+        "Overtaken",
         "UnknownContact",
         "UpsertError",
         "shown",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,52 +82,6 @@ def test_django_example_stores_as_a_book_does() -> None:
 
     assert module.Person.objects.count() == 3
     assert module.Person.objects.get(pk=outcomes[0].contact.id).email == "ada@x.org"
-
-
-@pytest.mark.full
-def test_sqlalchemy_example_stores_as_a_book_does() -> None:
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    module = importlib.import_module("tests.examples.sqlalchemy_contacts")
-    engine = sqlalchemy.create_engine("sqlite://")
-    module.metadata.create_all(engine)
-
-    def upsert(patch: Any, scope: str) -> Outcome:
-        outcome: Outcome = module.upsert(engine, patch, scope)
-        return outcome
-
-    upsert.policy = module.POLICY  # type: ignore[attr-defined]
-    outcomes = check_against_book(upsert)
-
-    with engine.connect() as connection:
-        rows = connection.execute(module.people.select()).all()
-    assert len(rows) == 3
-    assert {row.email for row in rows if row.id == outcomes[0].contact.id} == {
-        "ada@x.org"
-    }
-
-
-@pytest.mark.full
-def test_sqlalchemy_example_loses_no_update_in_a_race(tmp_path: Path) -> None:
-    """Threads create each contact once, and each adds its field."""
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    module = importlib.import_module("tests.examples.sqlalchemy_contacts")
-    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/people.db")
-    module.metadata.create_all(engine)
-    patches = [{"email": "ada@x.org", name: "x"} for name in ("name", "phone")]
-
-    with ThreadPoolExecutor(4) as pool:
-        calls = [
-            pool.submit(module.upsert, engine, {**patch, "email": f"{n}@x.org"}, "a")
-            for n in range(20)
-            for patch in patches
-        ]
-        results = [call.result().result for call in calls]
-    with engine.connect() as connection:
-        bodies = [row.body for row in connection.execute(module.people.select())]
-    engine.dispose()
-
-    assert results.count("created") == len(bodies) == 20
-    assert all({"name", "phone"} < {*body["fields"]} for body in bodies)
 
 
 @pytest.mark.full

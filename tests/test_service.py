@@ -1,4 +1,4 @@
-"""The service of HOWTO.md: its answers, its tenants, and its file."""
+"""The service of HOWTO.md: its answers, its tenants, and its database."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ EXAMPLES = Path(__file__).parent / "examples"
 def service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[ModuleType, Path]]:
-    """Import the service as a server does, with two tenants and a file."""
+    """Import the service as a server does, with two tenants and a database."""
     tokens = {"token-a": "acme", "token-g": "globex"}
     tenants = {hashlib.sha256(t.encode()).hexdigest(): n for t, n in tokens.items()}
-    path = tmp_path / "contacts.json"
+    path = tmp_path / "contacts.db"
     monkeypatch.setenv("TENANTS", json.dumps(tenants))
-    monkeypatch.setenv("CONTACTS", str(path))
+    monkeypatch.setenv("DATABASE", f"sqlite:///{path}")
     monkeypatch.syspath_prepend(EXAMPLES)
-    yield importlib.import_module("service"), path
+    module = importlib.import_module("service")
+    yield module, path
+    module.engine.dispose()
     del sys.modules["service"]
 
 
@@ -130,18 +132,22 @@ def test_service_answers_409_for_keys_of_several_contacts(service: Any) -> None:
 
 
 def test_service_has_its_contacts_after_a_restart(service: Any) -> None:
-    """What was erased is in no file, even before the service stops."""
+    """And its idempotency keys; what was erased is in no table."""
     module, path = service
+    key = {"Idempotency-Key": "k-1"}
     with TestClient(module.app, headers=header("token-a")) as client:
-        client.post("/contacts/upsert", json={"email": "ada@x.org"})
+        first = client.post("/contacts/upsert", json={"email": "a@x.org"}, headers=key)
         bob = client.post("/contacts/upsert", json={"email": "bob@x.org"}).json()
         deleted = client.delete(f"/contacts/{bob['contact']['id']}")
-        erased = path.read_text("utf-8")
-    module.book = module.load()
-    with TestClient(module.app, headers=header("token-a")) as client:
-        repeated = client.post("/contacts/upsert", json={"email": "ada@x.org"})
+    del sys.modules["service"]
+    other = importlib.import_module("service")
+    with TestClient(other.app, headers=header("token-a")) as client:
+        again = client.post("/contacts/upsert", json={"email": "a@x.org"}, headers=key)
+        repeated = client.post("/contacts/upsert", json={"email": "a@x.org"})
+    other.engine.dispose()
 
     assert deleted.status_code == 204
-    assert "ada@x.org" in erased
-    assert "bob@x.org" not in erased
+    assert again.json() == first.json()
     assert repeated.json()["result"] == "unchanged"
+    assert len(module.book) == 1
+    assert path.exists()

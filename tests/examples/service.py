@@ -1,35 +1,26 @@
 """
-Contacts over HTTP, each tenant for itself; run it with one worker.
+Contacts over HTTP, each tenant for itself, in a database.
 
 Environment:
-    CONTACTS: The file that the contacts are loaded from and saved to.
+    DATABASE: Its URL, such as postgresql+psycopg://host/name; a file if there is none.
     TENANTS: JSON, the SHA-256 of each token in hexadecimal digits to its tenant.
 """
 
-import asyncio
 import hashlib
 import json
 import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import create_engine
 
-from upsertcore import (
-    Contact,
-    ContactBook,
-    Policy,
-    errors,
-    field,
-    first_match,
-    normalize,
-)
+from upsertcore import Contact, Policy, errors, field, first_match, normalize
+from upsertcore.sql import SqlBook
 
 POLICY = Policy(
     match=first_match("email", "phone", guard="if_set"),
@@ -39,7 +30,6 @@ POLICY = Policy(
         "name": field(),
     },
 )
-FILE = Path(os.environ.get("CONTACTS", "contacts.json"))
 TENANTS: dict[str, str] = json.loads(os.environ.get("TENANTS", "{}"))
 STATUS: dict[type[Exception], int] = {
     errors.UnknownContact: 404,
@@ -48,43 +38,17 @@ STATUS: dict[type[Exception], int] = {
     errors.KeyInUse: 409,
     errors.StaleVersion: 412,
 }
-saving = Lock()
-
-
-def load() -> ContactBook:
-    """Return a book of the contacts in the file."""
-    rows = json.loads(FILE.read_text("utf-8")) if FILE.exists() else []
-    return ContactBook.load(POLICY, rows, retain_calls=10_000)
-
-
-def save() -> None:
-    """Replace the file as a whole, so that a crash leaves the old one or the new."""
-    with saving:
-        new = FILE.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(book.dump(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(FILE)
-
-
-async def save_every(seconds: float) -> None:
-    """Save from time to time, beside the requests."""
-    while True:
-        await asyncio.sleep(seconds)
-        await asyncio.to_thread(save)
+engine = create_engine(os.environ.get("DATABASE", "sqlite:///contacts.db"))
+book = SqlBook(engine, POLICY, retain_calls=10_000)
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Save while the service runs, and when it stops."""
-    task = asyncio.create_task(save_every(30))
+    """Create the tables that are missing, when the service starts."""
+    book.create_tables()
     yield
-    task.cancel()
-    save()
 
 
-book = load()
 app = FastAPI(title="Contacts", lifespan=lifespan)
 bearer = HTTPBearer(auto_error=False)
 
@@ -153,6 +117,5 @@ def get(id: str, response: Response, scope: Tenant) -> dict[str, Any]:
 
 @app.delete("/contacts/{id}", status_code=204)
 def erase(id: str, scope: Tenant) -> None:
-    """Erase a person from the book, and from the file before the answer."""
+    """Erase a person from the database, before the answer."""
     book.purge(id, scope=scope)
-    save()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, final
 from attrs import frozen
 from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.types import ARRAY
 
 if TYPE_CHECKING:
@@ -83,9 +83,19 @@ class SQLite:
         return engine
 
     def set_up(self, engine: Engine) -> None:
-        """Switch to WAL, so that others read while one writes."""
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        """
+        Switch to WAL, so that others read while one writes.
+
+        SQLite does not wait for the lock of another process that does the same.
+        """
+        for attempt in reversed(range(_MAX_ATTEMPTS)):
+            try:
+                with engine.connect() as connection:
+                    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                    break
+            except OperationalError as error:
+                if not (attempt and self.is_overtaken(error)):
+                    raise
 
     def begin(self, connection: Connection, mode: Mode) -> None:
         """Begin a transaction, a writing one with the lock of the writers."""
@@ -124,6 +134,7 @@ class SQLite:
 
 
 _BUSY_OR_LOCKED = 5, 6
+_MAX_ATTEMPTS = 100
 
 
 @final

@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     from upsertcore.matching.protocol import Strategy
     from upsertcore.policy.policy import Policy
     from upsertcore.sql.schema import Tables
+    from upsertcore.sql.transaction import Transaction
     from upsertcore.store.journal import Entry
 
 __all__ = ["SqlBook"]
 
-KEYS = "keys"
+_KEYS = "keys"
 
 
 class SqlOptions(TypedDict, total=False):
@@ -145,19 +146,24 @@ class SqlBook(Book):
                 be found by keys that they were not stored with.
         """
         store, tables = self._store, self._store.tables
+        own = json.dumps([_key_text(key) for key in self.policy.all_keys])
         if store.is_own:
             store.database.set_up(store.engine)
-        tables.metadata.create_all(store.engine, checkfirst=True)
-        own = json.dumps([_key_text(key) for key in self.policy.all_keys])
-        with self._store.begin("write") as transaction:
-            connection = transaction.view.connection
-            stored = connection.execute(
-                select(tables.state.c.text).where(tables.state.c.name == KEYS)
-            ).scalar()
+
+        def create(transaction: Transaction) -> str | None:
+            # Several processes may start at once.
+            transaction.view.lock([("", "", "tables")])
+            connection, state = transaction.view.connection, tables.state
+            tables.metadata.create_all(connection)
+            is_keys = state.c.name == _KEYS
+            sql = select(state.c.text).where(is_keys)
+            stored: str | None = connection.execute(sql).scalar()
             if stored is None:
-                values = {"name": KEYS, "number": 1, "text": own}
-                connection.execute(tables.state.insert().values(values))
-        if stored not in (None, own):
+                values = {"name": _KEYS, "number": 1, "text": own}
+                connection.execute(state.insert().values(values))
+            return stored
+
+        if store.transact(create) not in (None, own):
             advice = "load its rows into other tables: SqlBook.load"
             raise ValueError(f"policy: has other keys than the tables; {advice}")
 
