@@ -13,7 +13,6 @@ from upsertcore.values import FrozenMap, show_value
 
 EXAMPLES = [
     errors.InvalidPolicy("email: a unique field needs a key"),
-    errors.Overtaken("deadlock detected"),
     errors.InvalidField("age", "x", "must be a number"),
     errors.MissingField("email"),
     errors.UnknownField(7, ("email",)),
@@ -39,6 +38,7 @@ EXAMPLES = [
     errors.InvalidRows(3, (errors.MissingField("email"),)),
     errors.UnknownContact(7),
     errors.UnknownId("id", "c-9"),
+    errors.Overtaken("deadlock detected"),
 ]
 
 
