@@ -40,6 +40,7 @@ class Database(Protocol):
 
     can_store_nul: bool
     locks_rows: bool
+    revision: str
     insert: Any
 
     def engine(self, engine: Engine, mode: Mode) -> Engine:
@@ -76,6 +77,7 @@ class SQLite:
 
     can_store_nul = True
     locks_rows = False
+    revision = "version"
     insert = staticmethod(sqlite.insert)
 
     def engine(self, engine: Engine, mode: Mode) -> Engine:  # noqa: ARG002
@@ -144,6 +146,8 @@ class PostgreSQL:
 
     can_store_nul = False
     locks_rows = True
+    # An undo puts a version back, so a version may be given twice.
+    revision = "xmin::text"
     insert = staticmethod(postgresql.insert)
 
     def engine(self, engine: Engine, mode: Mode) -> Engine:
@@ -161,10 +165,12 @@ class PostgreSQL:
     def check_within(self, connection: Connection) -> None:
         """Refuse a snapshot that may be older than what a lock has waited for."""
         level = connection.get_isolation_level()
+        if getattr(connection.connection.driver_connection, "autocommit", False):
+            level = "AUTOCOMMIT"
         if level != "READ COMMITTED":
             raise ValueError(
-                f"connection: must be READ COMMITTED, not {level}, whose snapshot does "
-                "not show what others have committed since; set isolation_level"
+                f"connection: must be READ COMMITTED, not {level}; set isolation_level "
+                "(a snapshot would not show what others have committed since)"
             )
 
     def lock(

@@ -87,12 +87,17 @@ class Statements:
         tables: The tables.
         dialect: The dialect of the database.
         upsert: The insertion of that dialect that may update.
+        revision: An expression that each write of a contact's row changes.
     """
 
     def __init__(
-        self, tables: Tables, dialect: Dialect, upsert: Callable[..., Any]
+        self,
+        tables: Tables,
+        dialect: Dialect,
+        upsert: Callable[..., Any],
+        revision: str,
     ) -> None:
-        self.tables = tables
+        self.tables, self.revision = tables, literal_column(revision)
         self._dialect, self._upsert = dialect, upsert
         self._shapes: dict[Any, Statement] = {}
 
@@ -153,7 +158,8 @@ class Statements:
 
     def _contacts(self, *, locked: bool) -> Any:
         contacts = self.tables.contacts
-        sql = select(contacts.c.place, contacts.c.body, contacts.c.forms)
+        columns = contacts.c.place, self.revision, contacts.c.body, contacts.c.forms
+        sql = select(*columns)
         return sql.order_by(contacts.c.place).with_for_update() if locked else sql
 
     @cached_property
@@ -187,7 +193,7 @@ class Statements:
     def _is_contact(self) -> tuple[Any, ...]:
         contacts = self.tables.contacts
         is_place = contacts.c.place == bindparam("of_place")
-        return is_place, contacts.c.version == bindparam("of_version")
+        return is_place, self.revision == bindparam("of_revision")
 
     @cached_property
     def insert_form(self) -> Statement:

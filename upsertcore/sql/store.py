@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from attrs import evolve
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from upsertcore.engine.patch import Request
     from upsertcore.engine.plan import Plan
     from upsertcore.model.view import BookView
     from upsertcore.policy.policy import Policy
     from upsertcore.sql.database import Database, Mode
     from upsertcore.sql.schema import Tables
+    from upsertcore.sql.view import SqlView
     from upsertcore.store.contact_index import ContactIndex
     from upsertcore.store.idempotency import CallKey
     from upsertcore.store.transaction import (
@@ -95,7 +95,8 @@ class SqlStore:
         checks_ids: bool,
     ) -> None:
         self.engine, self.database, self.tables = engine, database, tables
-        self._statements = Statements(tables, engine.dialect, database.insert)
+        how: Any = database.insert, database.revision
+        self._statements = Statements(tables, engine.dialect, *how)
         self.policy, self.ids, self.clock = policy, ids, clock
         self.limits, self.checks_ids = limits, checks_ids
         self.begin: Callable[..., Any]
@@ -156,7 +157,8 @@ class SqlStore:
                     return _replay(call, *logged)
             request = make_request(transaction.view)
             transaction.view.prepare([request])
-            outcome, puts = self.decide(transaction, decide, request, stamp)
+            view = transaction.view
+            outcome, puts = self._outcome(transaction, view, decide(request), stamp)
             transaction.write([outcome], puts, call)
             return outcome
 
@@ -166,16 +168,14 @@ class SqlStore:
         """Return what draws the id and the time of one call."""
         return Stamp(self.ids, self.clock)
 
-    def decide(
-        self, transaction: Transaction, decide: Decide, request: Request, stamp: Stamp
-    ) -> tuple[Outcome, list[Any]]:
-        """Return the outcome of a decision, and the contact to store with its forms."""
-        plan = decide(request)
-        return self._outcome(transaction, plan, stamp)
-
     def _outcome(
-        self, transaction: Transaction, plan: Plan, stamp: Stamp
+        self,
+        transaction: Transaction,
+        view: SqlView | Overlay,
+        plan: Plan,
+        stamp: Stamp,
     ) -> tuple[Outcome, list[Any]]:
+        """Return the outcome of a plan, and the contact to store with its forms."""
         stamp.prepare(plan)
         outcome = stamp.outcome(plan)
         if outcome.unchanged:
@@ -185,7 +185,7 @@ class SqlStore:
         if (
             outcome.created
             and (self.checks_ids or plan.new_id is not None)
-            and transaction.view.has_id(contact.id, contact.scope)
+            and view.has_id(contact.id, contact.scope)
         ):
             raise IdInUse(contact.id)
         return outcome, [(outcome.contact, plan.forms)]
@@ -203,8 +203,8 @@ class SqlStore:
                     stamps.append(self.stamp())
                 request = make_request(overlay)
                 transaction.view.prepare([request])
-                decided = self.decide(transaction, decide, request, stamps[number])
-                outcome, puts = decided
+                plan, stamp = decide(request), stamps[number]
+                outcome, puts = self._outcome(transaction, overlay, plan, stamp)
                 for contact, forms in puts:
                     overlay.put(contact, forms)
                 return outcome
@@ -227,7 +227,7 @@ class SqlStore:
             view.look_up(plan.scope, forms)
             view.load(plan.scope, expects.versions)
             plan.check_not_stale(view)
-            outcome, puts = self._outcome(transaction, plan, stamp)
+            outcome, puts = self._outcome(transaction, view, plan, stamp)
             transaction.write([outcome], puts)
             return outcome
 
@@ -255,11 +255,7 @@ class SqlStore:
 
         def attempt(transaction: Transaction) -> int:
             stage = SqlStage(transaction.view)
-            connection = transaction.view.connection
-            history = SqlHistory(connection, self.tables, self.policy)
-            erased = edit(stage, history)
-            transaction.write_stage(stage)
-            return erased
+            return edit(stage, SqlHistory(transaction, stage, self.policy))
 
         return self.transact(attempt)
 
@@ -272,16 +268,14 @@ class SqlStore:
             last = execute(sql).scalar() or 0
             if limit == 0:
                 # Nothing is counted, so that no write waits for another one's number.
-                last = oldest = int(len(transaction.view) > 0)
-                oldest += 1
-            else:
-                kept = changes.c.number > (0 if limit is None else last - limit)
-                first = execute(select(func.min(changes.c.number)).where(kept))
-                oldest = first.scalar() or last + 1
+                last = int(len(transaction.view) > 0)
+            trimmed = last if limit == 0 else 0 if limit is None else last - limit
             sql = select(changes.c.number, changes.c.outcome).where(
-                changes.c.number > max(number, oldest - 1)
+                changes.c.number > max(number, trimmed)
             )
+            # One statement, for others may trim meanwhile.
             rows = execute(sql.order_by(changes.c.number)).all()
+        oldest = rows[0].number if rows else last + 1
         if max(number, 0) + 1 < oldest:
             raise ChangesNotRetained(number, oldest, limit != 0)
         return tuple([Entry(n, self._retained(text)) for n, text in rows])

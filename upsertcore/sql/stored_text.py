@@ -38,7 +38,7 @@ _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
 
-_MAX_FORM = 500
+_MAX_FORM = 500  # bytes
 _DIGEST = "#sha256:"
 
 
@@ -52,9 +52,10 @@ def form_text(form: str) -> str:
     >>> form_text("ada@x.org"), len(form_text("a" * 600)) < 100
     ('ada@x.org', True)
     """
-    if len(form) <= _MAX_FORM and "\0" not in form and not form.startswith(_DIGEST):
+    encoded = form.encode()
+    if len(encoded) <= _MAX_FORM and "\0" not in form and form[:8] != _DIGEST:
         return form
-    return _DIGEST + sha256(form.encode()).hexdigest()
+    return _DIGEST + sha256(encoded).hexdigest()
 
 
 def contact_texts(placed: Placed, keys: tuple[str, ...]) -> dict[str, str]:

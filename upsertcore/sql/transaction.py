@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import repeat
 from operator import itemgetter
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from upsertcore.model.view import Address, Forms
     from upsertcore.policy.policy import Policy
     from upsertcore.sql.database import Database
-    from upsertcore.sql.schema import Tables
     from upsertcore.sql.statements import Statement, Statements
     from upsertcore.store.contact_index import ContactIndex
     from upsertcore.store.idempotency import CallKey
@@ -104,9 +103,12 @@ class SqlStage:
         self, contact: Contact, forms: Forms, back: Iterable[tuple[Contact, Forms]]
     ) -> None:
         """Restore contacts that were merged into one, each at its earlier place."""
+        # One who has not found such a contact must find its redirect.
+        returning = [*back]
+        self._view.lock([(contact.scope, "", one.id) for one, _ in returning])
         survivor = self.get(contact.id, contact.scope)
         self._view.load_redirects(contact.scope, survivor.merged_ids)
-        self._stage.split(contact, forms, back)
+        self._stage.split(contact, forms, returning)
 
     def changes(self) -> StagedChanges:
         """Return all changes."""
@@ -146,15 +148,17 @@ class Transaction:
         self._connection, self._database = connection, database
         self._statements, self._tables = statements, statements.tables
         self._policy, self._limits = policy, limits
-        self._checks_versions = database.locks_rows and not locks_rows
+        self._checks_revisions = database.locks_rows and not locks_rows
         self._is_single = [
             key.unique and policy.on_key_in_use != "allow" for key in policy.all_keys
         ]
 
     def logged_call(self, scope: str, key: str) -> tuple[str, Outcome] | None:
         """Return the text of a call that is logged under a key, and its outcome."""
+        self._check_nul({"scope": scope})
         self.view.lock([(scope, " ", key)])
-        call = self._statements.find_call(self._connection, scope=scope, key=key)
+        at = {"scope": scope, "key": form_text(key)}
+        call = self._statements.find_call(self._connection, **at)
         row = call.first()
         return None if row is None else (row[0], self._outcome(row[1]))
 
@@ -180,12 +184,16 @@ class Transaction:
             if len(text.encode()) > _MAX_NAME:
                 reason = f"must have at most {_MAX_NAME} bytes in UTF-8"
                 raise InvalidField(name, text, f"{reason}; send a shorter one")
-        if not self._database.can_store_nul:
-            named = {"scope": contact.scope, "id": contact.id, **contact.fields}
-            for name, value in named.items():
-                if _has_nul(name) or _has_nul(value):
-                    reason = "must not contain U+0000, which PostgreSQL cannot store"
-                    raise InvalidField(name, value, f"{reason}; remove it")
+        named = {"scope": contact.scope, "id": contact.id, **contact.fields}
+        self._check_nul(named)
+
+    def _check_nul(self, named: Mapping[str, Any]) -> None:
+        if self._database.can_store_nul:
+            return
+        for name, value in named.items():
+            if _has_nul(name) or _has_nul(value):
+                reason = "must not contain U+0000, which PostgreSQL cannot store"
+                raise InvalidField(name, value, f"{reason}; remove it")
 
     def write(
         self,
@@ -204,8 +212,9 @@ class Transaction:
         stage, done = SqlStage(self.view), [*outcomes]
         for contact, forms in puts:
             stage.put(contact, forms)
-        self.write_stage(stage)
-        if call is not None and self._limits[0]:
+        logs = call is not None and self._limits[0] > 0
+        self.write_changes(stage.changes(), checks_all=logs)
+        if call is not None and logs:
             self._log(call, done[0])
         self.append([outcome for outcome in done if not outcome.unchanged])
 
@@ -221,12 +230,23 @@ class Transaction:
             self.write_changes(StagedChanges(pairs[start : start + _CHUNK]))
         self._write_redirects(changes, {})
         if pairs and self._database.locks_rows:
-            sequence = func.pg_get_serial_sequence(table.fullname, "place")
+            parts = [part for part in (table.schema, table.name) if part]
+            name = ".".join(['"' + part.replace('"', '""') + '"' for part in parts])
+            sequence = func.pg_get_serial_sequence(name, "place")
             self._connection.execute(select(func.setval(sequence, index.next)))
 
-    def write_changes(self, changes: StagedChanges) -> None:
-        """Write contacts and redirects: first what leaves, so that keys are free."""
-        self._check_versions(changes)
+    def write_changes(
+        self, changes: StagedChanges, *, checks_all: bool = False
+    ) -> None:
+        """
+        Write contacts and redirects: first what leaves, so that keys are free.
+
+        Args:
+            changes: What to write.
+            checks_all: Whether what was read is checked even if nothing is written.
+        """
+        if changes.contacts or checks_all:
+            self._check_revisions(changes)
         pairs = changes.contacts
         updated = [(was, now) for was, now in pairs if was and now]
         self._delete_forms(pairs)
@@ -238,34 +258,46 @@ class Transaction:
         self._insert_forms([(was, now, None) for was, now in updated])
         self._write_redirects(changes, places)
 
-    def _check_versions(self, changes: StagedChanges) -> None:
+    def _check_revisions(self, changes: StagedChanges) -> None:
         """Check that what was read and stays is as it was read."""
-        if not self._checks_versions or not changes.contacts:
+        if not self._checks_revisions:
             return
         written = {_address(was) for was, _now in changes.contacts if was is not None}
         read = [
-            at for address, at in self.view.versions.items() if address not in written
+            at for address, at in self.view.revisions.items() if address not in written
         ]
         if read:
             contacts = self._tables.contacts
-            is_read = tuple_(contacts.c.place, contacts.c.version).in_(read)
+            is_read = tuple_(contacts.c.place, self._statements.revision).in_(read)
             sql = select(contacts.c.place).where(is_read).with_for_update(read=True)
             if len(self._connection.execute(sql).all()) < len(read):
                 raise Lost
 
     def _delete_contacts(self, gone: list[Placed]) -> None:
-        self._write_each(self._statements.delete_contact, [_of(one) for one in gone])
+        self._write_each(
+            self._statements.delete_contact, [self._of(one) for one in gone]
+        )
 
     def _update_contacts(self, pairs: list[tuple[Placed, Placed]]) -> None:
         keys = self.view.keys
         values = [
-            {**_of(was), "version": now.contact.version, **contact_texts(now, keys)}
+            {
+                **self._of(was),
+                "version": now.contact.version,
+                **contact_texts(now, keys),
+            }
             for was, now in pairs
         ]
         self._write_each(self._statements.update_contact, values)
 
-    def _write_each(self, statement: Statement, values: list[dict[str, Any]]) -> None:
+    def _of(self, placed: Placed) -> dict[str, Any]:
+        """Return what identifies a contact as it was read."""
+        place, revision = self.view.revisions[_address(placed)]
+        return {"of_place": place, "of_revision": revision}
+
+    def _write_each(self, statement: Statement, rows: Iterable[dict[str, Any]]) -> None:
         """Execute a statement that has to write one row each time."""
+        values = [*rows]
         if values and statement.many(self._connection, values).rowcount != len(values):
             raise Lost
 
@@ -394,7 +426,8 @@ class Transaction:
     def _log(self, call: CallKey, outcome: Outcome) -> None:
         sql, (scope, key, _identity) = self._statements, call
         texts = {"call": call_text(call), "outcome": outcome_text(outcome)}
-        sql.insert_call(self._connection, scope=scope, key=key, **texts)
+        at = {"scope": scope, "key": form_text(key)}
+        sql.insert_call(self._connection, **at, **texts)
         sql.trim_calls(self._connection, scope=scope, retained=self._limits[0])
 
     def _outcome(self, text: str) -> Outcome:
@@ -407,13 +440,18 @@ class SqlHistory:
     The changes and calls that are retained, for a purge.
 
     Args:
-        connection: In a transaction.
-        tables: The tables of the book.
+        transaction: The transaction.
+        stage: What the purge removes; it is written before anything is replaced, so
+            that no other transaction adds to the history of what is removed.
         policy: The policy of the book.
     """
 
-    def __init__(self, connection: Connection, tables: Tables, policy: Policy) -> None:
-        self._connection, self._tables, self._policy = connection, tables, policy
+    def __init__(
+        self, transaction: Transaction, stage: SqlStage, policy: Policy
+    ) -> None:
+        self._transaction, self._stage, self._policy = transaction, stage, policy
+        view = transaction.view
+        self._connection, self._tables = view.connection, view.tables
 
     def changes(self) -> Iterator[Outcome]:
         """Return the outcomes of the changes, the newest first."""
@@ -424,6 +462,9 @@ class SqlHistory:
 
     def replace(self, scope: str, new: Callable[[Outcome], Outcome | None]) -> int:
         """Replace each outcome of a scope; return how many are replaced."""
+        if self._transaction.view.is_unstorable(scope):
+            return 0
+        self._transaction.write_stage(self._stage)
         return sum(
             self._replace(table, scope, new)
             for table in (self._tables.changes, self._tables.calls)
@@ -453,11 +494,6 @@ class SqlHistory:
 
 def _address(placed: Placed) -> Address:
     return placed.contact.scope, placed.contact.id
-
-
-def _of(placed: Placed) -> dict[str, int]:
-    """Return what identifies a contact as it was read."""
-    return {"of_place": placed.place, "of_version": placed.contact.version}
 
 
 def _has_nul(value: Any) -> bool:

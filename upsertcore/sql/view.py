@@ -10,7 +10,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, final
@@ -64,7 +65,7 @@ class SqlView:
 
     __slots__ = (
         *("_absent", "_database", "_locked", "_locks", "_locks_rows", "_looked_up"),
-        *("_statements", "_tables", "connection", "index", "versions"),
+        *("_statements", "connection", "index", "revisions", "tables"),
     )
 
     def __init__(
@@ -79,13 +80,13 @@ class SqlView:
     ) -> None:
         keys = [key.name for key in policy.all_keys]
         self.connection, self._database = connection, database
-        self._statements, self._tables = statements, statements.tables
+        self._statements, self.tables = statements, statements.tables
         self._locks = locks
         self._locks_rows = locks_rows and database.locks_rows
         self.index = ContactIndex(keys, policy.fields)
         self.index.next = UNPLACED
-        # Scope and id of each contact that was read, to its place and version.
-        self.versions: dict[Address, tuple[int, int]] = {}
+        # Scope and id of each contact that was read, to its place and revision.
+        self.revisions: dict[Address, tuple[int, Any]] = {}
         self._looked_up: set[LockName] = set()
         self._locked: set[LockName] = set()
         self._absent: set[Address] = set()
@@ -142,7 +143,7 @@ class SqlView:
             for form in forms_of_key
         }
         new = [name for name in wanted if name not in self._looked_up]
-        if not new or self._is_unstorable(scope):
+        if not new or self.is_unstorable(scope):
             return
         self.lock(new)
         by_key: dict[str, list[str]] = {}
@@ -161,7 +162,7 @@ class SqlView:
         if self._locks:
             new = [name for name in names if name not in self._locked]
             if new:
-                book = self._tables.contacts.fullname
+                book = self.tables.contacts.fullname
                 self._database.lock(self.connection, book, new)
                 self._locked.update(new)
 
@@ -174,11 +175,11 @@ class SqlView:
             if (scope, id) not in absent and not index.has_id(id, scope)
         ]
         for part in _chunks(missing):
-            self._load(scope, [id for id in part if not self._is_unstorable(scope, id)])
+            self._load(scope, [id for id in part if not self.is_unstorable(scope, id)])
         absent.update([(scope, id) for id in missing if not index.has_id(id, scope)])
 
     def _load(self, scope: str, ids: list[str]) -> None:
-        contacts, redirects = self._tables.contacts, self._tables.redirects
+        contacts, redirects = self.tables.contacts, self.tables.redirects
         self._read_ids(scope, ids)
         missing = [id for id in ids if not self.index.has_id(id, scope)]
         if missing and self._locks:
@@ -200,7 +201,7 @@ class SqlView:
 
     def load_redirects(self, scope: str, ids: Sequence[str]) -> None:
         """Read what ids resolve to, with the places of merged contacts."""
-        redirects = self._tables.redirects
+        redirects = self.tables.redirects
         for part in _chunks(ids):
             sql = select(redirects.c.id, redirects.c.survivor, redirects.c.place).where(
                 redirects.c.scope == scope, redirects.c.id.in_(part)
@@ -210,42 +211,50 @@ class SqlView:
                 if place is not None:
                     self.index.former_places[scope, id] = place
 
-    def _is_unstorable(self, *texts: str) -> bool:
+    def is_unstorable(self, *texts: str) -> bool:
         """Return whether no row can have one of these texts."""
         return not self._database.can_store_nul and any("\0" in text for text in texts)
 
     def _read_ids(self, scope: str, ids: Sequence[str]) -> None:
         if ids:
-            how: Any = {"locked": self._locks_rows}
-            self._add(self._statements.by_id(self.connection, scope, ids, **how))
+            self._read(partial(self._statements.by_id, self.connection, scope, ids))
 
     def _read_holders(self, scope: str, texts: Mapping[str, Sequence[str]]) -> None:
-        how: Any = {"locked": self._locks_rows}
-        self._add(self._statements.holders(self.connection, scope, texts, **how))
+        self._read(partial(self._statements.holders, self.connection, scope, texts))
+
+    def _read(self, query: Callable[..., Iterable[Any]]) -> None:
+        rows, before = [*query(locked=self._locks_rows)], None
+        # What a lock has waited for may have been merged into what is not read yet.
+        while self._locks_rows and rows != before:
+            rows, before = [*query(locked=True)], rows
+        self._add(rows)
 
     def _add(self, rows: Iterable[Any]) -> None:
         """Add contacts to the index, unless they are there."""
-        for place, body, forms in rows:
+        for place, revision, body, forms in rows:
             parts, held = contact_from_texts(body, forms, self.keys)
-            id, scope, _fields, version, *_ = parts
-            if (scope, id) not in self.versions:
+            id, scope, *_ = parts
+            if (scope, id) not in self.revisions:
                 add_placed(self.index, place, parts, held)
-                self.versions[scope, id] = place, version
+                self.revisions[scope, id] = place, revision
 
     def contacts(self, addresses: Iterable[Address]) -> list[Contact]:
         """Return the contacts that have these ids as their own, by creation."""
         wanted = [*addresses]
         for scope, pairs in groupby(sorted(wanted), itemgetter(0)):
             self.load(scope, [id for _scope, id in pairs])
-        return self.index.contacts(wanted)
+        # One that was removed since its id was read is none.
+        return self.index.contacts([at for at in wanted if at in self.revisions])
 
     def shared_forms(
         self, key: str, scope: str | None = None
     ) -> Iterator[tuple[str, Sequence[str]]]:
         """Return scope, and ids of the holders, of each form that has several."""
-        contacts, forms = self._tables.contacts, self._tables.forms
+        contacts, forms = self.tables.contacts, self.tables.forms
         where = [forms.c.key == key]
         if scope is not None:
+            if self.is_unstorable(scope):
+                return
             where.append(forms.c.scope == scope)
         shared = (
             select(forms.c.scope, forms.c.form)
@@ -277,7 +286,7 @@ class SqlView:
         return self._by_creation(-1)
 
     def __len__(self) -> int:
-        sql = select(func.count()).select_from(self._tables.contacts)
+        sql = select(func.count()).select_from(self.tables.contacts)
         return self.connection.execute(sql).scalar_one()  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Contact]:
@@ -285,7 +294,7 @@ class SqlView:
 
     def _by_creation(self, place: int) -> Iterator[tuple[Contact, Forms]]:
         """Return the contacts after a place, with their forms."""
-        contacts = self._tables.contacts
+        contacts = self.tables.contacts
         sql = select(contacts.c.body, contacts.c.forms)
         sql = sql.where(contacts.c.place > place).order_by(contacts.c.place)
         texts = self.connection.execute(sql.execution_options(yield_per=_PAGE))
