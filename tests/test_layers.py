@@ -34,7 +34,7 @@ LAYERS = (
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 # Package to what an extra brings it.
 EXTRAS = {
-    "cli": {"click", "rich"},
+    "cli": {"click", "rich", "sqlalchemy"},
     "evaluation": {"matplotlib"},
     "normalize": {"idna", "jellyfish", "phonenumbers"},
     "spark": {"pyarrow", "pyspark"},

@@ -35,7 +35,14 @@ from upsertcore.cli.json_rows import parse_json
 from upsertcore.model.contact import Contact
 from upsertcore.values import show_value
 
-__all__ = ["BadBook", "BookReader", "file_identity", "origin_of", "save_book"]
+__all__ = [
+    "BadBook",
+    "BookReader",
+    "file_identity",
+    "is_database",
+    "origin_of",
+    "save_book",
+]
 
 _FORMAT_1, _FORMAT = "upsertcore book 1", "upsertcore book 2"
 _TRAILER_FIELDS = {"contacts", "sha256"}
@@ -168,6 +175,19 @@ def origin_of(policy: str | None) -> dict[str, Any]:
 
 def _digest(policy: str) -> str:
     return sha256(policy.encode()).hexdigest()
+
+
+_DATABASES = {".db", ".sqlite", ".sqlite3"}
+
+
+def is_database(book: str) -> bool:
+    """
+    Return whether a book is in a database: a file of SQLite, or a URL.
+
+    >>> [is_database(book) for book in ("a.jsonl", "a.db", "postgresql://host/name")]
+    [False, True, True]
+    """
+    return "://" in book or Path(book).suffix.lower() in _DATABASES
 
 
 def file_identity(path: Path) -> tuple[int, ...] | None:

@@ -15,18 +15,24 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import evolve
 
 from upsertcore.cli.atomic_write import AtomicFile
-from upsertcore.cli.book_file import BadBook, BookReader
+from upsertcore.cli.book_file import BadBook, BookReader, is_database
 from upsertcore.cli.evaluate_command import evaluate
 from upsertcore.cli.exit_status import (
     Program,
@@ -52,6 +58,9 @@ from upsertcore.laws import card
 from upsertcore.model.contact import Contact
 from upsertcore.profiles import BY_NAME, Rejected
 
+if TYPE_CHECKING:
+    from upsertcore.cli.book_database import DatabaseBook
+
 __all__ = ["main"]
 
 _TABLE_ROWS = 100
@@ -64,7 +73,37 @@ _PROFILE = click.argument(
     "profile", type=click.Choice(list(BY_NAME), case_sensitive=False)
 )
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_BOOK = click.option("--book", type=_FILE, help="A file of contacts, one per line.")
+
+
+class _BookType(click.ParamType["Path | DatabaseBook"]):
+    """A book: a file, or a database."""
+
+    name = "book"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | DatabaseBook:
+        """Open a database; return the path of a file."""
+        if not isinstance(value, str) or not is_database(value):
+            path: Path = _FILE.convert(value, param, ctx)
+            return path
+        try:
+            # Only who names a database needs what reads one.
+            module = import_module("upsertcore.cli.book_database")
+            with report_errors(re.sub("//.*@", "//", value)):
+                book: DatabaseBook = module.DatabaseBook.open(value)
+        except (ValueError, ModuleNotFoundError) as error:
+            self.fail(str(error), param, ctx)
+        if ctx is not None:
+            ctx.call_on_close(book.close)
+        return book
+
+
+_BOOK = click.option(
+    "--book",
+    type=_BookType(),
+    help="A file of contacts, one per line, or a database: contacts.db, or its URL.",
+)
 _SET = click.option(
     "--set",
     "sets",
@@ -105,7 +144,7 @@ def upsert(
     context: click.Context,
     profile: str,
     files: tuple[str, ...],
-    book: Path | None,
+    book: Path | DatabaseBook | None,
     outcomes: Path | None,
     maps: tuple[str, ...],
     sets: tuple[str, ...],
@@ -116,8 +155,8 @@ def upsert(
     A FILE is CSV, JSON Lines or a JSON array, in UTF-8 or UTF-16; - is standard
     input. A blank cell of a CSV is an omitted field. Placeholders such as null are not
     keys; --set placeholders=false accepts them. The book is read if it exists, and
-    replaced at the end, together with the outcomes; without --book the contacts are
-    not saved.
+    replaced at the end, together with the outcomes; a database is written a thousand
+    rows at a time. Without --book the contacts are not saved.
     """
     started = time.perf_counter()
     written = context.ensure_object(WrittenFiles)
@@ -125,12 +164,15 @@ def upsert(
         _check_distinct(files, book, outcomes)
         rename = parse_pairs("--map", maps, "COLUMN=FIELD")
         settings = parse_pairs("--set", sets)
-        session = _open_session(profile, book, settings, bar)
+        session = _open_session(profile, book, settings, bar, writes=True)
         with nullcontext() if outcomes is None else AtomicFile(outcomes) as lines:
             columns = Columns(rename, frozenset(session.profile.path))
             run = Run(session.profile, session.path, session.constants, columns, lines)
+            if session.database is not None:
+                count = partial(session.database.after_row, session.profile)
+                run = evolve(run, after_row=partial(count, written.set_part))
             for name in files:
-                with report_errors(name):
+                with report_errors(name), _database_errors(book):
                     run.process_file(name, bar)
             check_columns(columns)
             written.status = exit_status(refused=bool(run.counts.refused))
@@ -150,7 +192,7 @@ def explain(
     context: click.Context,
     profile: str,
     payload: str,
-    book: Path | None,
+    book: Path | DatabaseBook | None,
     sets: tuple[str, ...],
 ) -> None:
     """
@@ -162,7 +204,8 @@ def explain(
         session = _open_session(profile, book, parse_pairs("--set", sets), bar)
         body = _parse_payload(payload)
     try:
-        plan = session.profile.plan(body, **session.path)
+        with _database_errors(book):
+            plan = session.profile.plan(body, **session.path)
     except Rejected as rejected:
         click.echo(printable(f"refused: {rejected}"))
         click.echo(json.dumps(rejected.body, indent=2))
@@ -176,7 +219,7 @@ def explain(
 
 
 @main.command()
-@click.argument("book", type=_FILE)
+@click.argument("book", type=_BookType())
 @click.option(
     "--key", metavar="NAME=VALUE", help="Show only contacts that hold this key."
 )
@@ -184,9 +227,11 @@ def explain(
     "--json", "as_json", is_flag=True, help="Print JSON, one contact per line."
 )
 @click.option("--policy", is_flag=True, help="Print the policy of the book as TOML.")
-def show(book: Path, key: str | None, *, as_json: bool, policy: bool) -> None:
+def show(
+    book: Path | DatabaseBook, key: str | None, *, as_json: bool, policy: bool
+) -> None:
     """Show the contacts of a BOOK, or its policy."""
-    with report_errors(book):
+    with report_errors(book), _database_errors(book):
         if policy:
             click.echo(_policy_text(book), nl=False)
             return
@@ -263,15 +308,17 @@ main.command()(evaluate)
 
 def _open_session(
     profile: str,
-    book: Path | None,
+    book: Path | DatabaseBook | None,
     settings: Mapping[str, str],
     bar: ProgressBar,
     *,
     complete: bool = True,
+    writes: bool = False,
 ) -> Session:
     """Open a session, and report contacts that would be stored otherwise now."""
+    how: Any = {"complete": complete, "writes": writes}
     with report_errors(book):
-        session = open_session(profile, book, settings, bar, complete=complete)
+        session = open_session(profile, book, settings, bar, **how)
     if conflicts := session.conflicts:
         count = len({(each.scope, each.id) for each in conflicts})
         contacts = "1 contact is" if count == 1 else f"{count:,} contacts are"
@@ -281,17 +328,35 @@ def _open_session(
     return session
 
 
-def _policy_text(book: Path) -> str:
-    with open_input(str(book)) as (stream, _position, _size):
-        text = BookReader(stream).policy
+@contextmanager
+def _database_errors(book: Path | DatabaseBook | None) -> Iterator[None]:
+    """Report an error of the database that a book is in."""
+    if isinstance(book, (Path, NoneType)):
+        yield
+    else:
+        with report_errors(book), book.errors():
+            yield
+
+
+def _policy_text(book: Path | DatabaseBook) -> str:
+    if isinstance(book, Path):
+        with open_input(str(book)) as (stream, _position, _size):
+            text = BookReader(stream).policy
+    else:
+        text = book.head.get("policy")
     if text is None:
         raise InvalidUsage("--policy: the book has none: an earlier version wrote it")
     return text
 
 
-def _load_contacts(book: Path, key: str | None) -> Iterable[Contact]:
-    with open_input(str(book)) as (stream, _position, _size):
-        name = BookReader(stream).profile
+def _load_contacts(book: Path | DatabaseBook, key: str | None) -> Iterable[Contact]:
+    if isinstance(book, Path):
+        with open_input(str(book)) as (stream, _position, _size):
+            name = BookReader(stream).profile
+    elif book.head:
+        name = book.head["profile"]
+    else:
+        raise BadBook("has no book; upsert with --book writes one")
     if name not in BY_NAME:
         raise BadBook(f"line 1: unknown profile {name!r}")
     with ProgressBar() as bar:
@@ -325,8 +390,9 @@ def _write_files(
         lines.sync()
 
     def on_replaced() -> None:
-        if session.book is not None:
-            written.names.append(str(session.book))
+        named = session.book or session.database
+        if named is not None:
+            written.names.append(str(named))
         if lines is not None:
             lines.replace()
             written.names.append(str(lines.path))
@@ -337,13 +403,13 @@ def _write_files(
 
 
 def _check_distinct(
-    files: Iterable[str], book: Path | None, outcomes: Path | None
+    files: Iterable[str], book: Path | DatabaseBook | None, outcomes: Path | None
 ) -> None:
     """Check that no file is both input and output, or two outputs."""
     used = [_path_identity(name) for name in files]
     used += [_handle_identity(1)] if sys.stdout is sys.__stdout__ else []
     for path in (book, outcomes):
-        if path is not None:
+        if isinstance(path, Path):
             identity = _path_identity(str(path))
             if identity in used:
                 raise InvalidUsage(

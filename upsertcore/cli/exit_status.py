@@ -57,6 +57,7 @@ class WrittenFiles:
 
     Args:
         names: The files.
+        part: What a run has written of a database so far.
         status: The exit status of the rows.
 
     >>> (
@@ -68,13 +69,19 @@ class WrittenFiles:
 
     names: list[str] = Factory(list)
     status: int = 0
+    part: str = ""
+
+    def set_part(self, part: str) -> None:
+        """Record what a run has written of a database so far."""
+        self.part = part
 
     def add_to(self, message: str) -> str:
         """Return a message with the written files appended."""
-        if not self.names:
+        names = self.names or [self.part] * bool(self.part)
+        if not names:
             return message
-        verb = "was" if len(self.names) == 1 else "were"
-        return f"{message}; {' and '.join(self.names)} {verb} written"
+        verb = "was" if len(names) == 1 else "were"
+        return f"{message}; {' and '.join(names)} {verb} written"
 
 
 class CommandError(click.ClickException):
@@ -210,7 +217,7 @@ def _output_errors(written: WrittenFiles) -> Iterator[None]:
     except KeyboardInterrupt:
         raise click.exceptions.Exit(_report_interrupt(written)) from None
     except CommandError as failure:
-        if not written.names:
+        if not (written.names or written.part):
             raise
         raise CommandError(printable(written.add_to(failure.message))) from failure
     except BrokenPipeError as error:
@@ -224,7 +231,8 @@ def _output_errors(written: WrittenFiles) -> Iterator[None]:
 
 def _report_interrupt(written: WrittenFiles) -> int:
     """Report Ctrl-C; return the exit status of the rows if files were written."""
-    message = "interrupted" if written.names else "interrupted; no book was changed"
+    has_written = written.names or written.part
+    message = "interrupted" if has_written else "interrupted; no book was changed"
     CommandError(printable(written.add_to(message))).show()
     return written.status if written.names else 130
 

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -24,6 +25,9 @@ from upsertcore.cli.upsert_rows import PROGRESS_INTERVAL, ProgressBar, open_inpu
 from upsertcore.engine.conflicts import Conflict
 from upsertcore.errors import InvalidRows, Refused
 from upsertcore.profiles import BY_NAME, Profile
+
+if TYPE_CHECKING:
+    from upsertcore.cli.book_database import DatabaseBook
 
 __all__ = ["InvalidUsage", "Session", "open_session", "parse_pairs"]
 
@@ -53,10 +57,11 @@ class Session:
         path: The path and query parameters.
         constants: Fields set in every row.
         options: The options, as text.
-        book: The book file; None if contacts are not saved.
+        book: The book file; None if there is none.
         identity: The :func:`file_identity` of the book when it was read.
         conflicts: Where its contacts are not as they would be stored now, if it was
             written under another policy or other versions of the normalisers.
+        database: The book, where it is in a database.
     """
 
     name: str
@@ -67,10 +72,11 @@ class Session:
     book: Path | None
     identity: tuple[int, ...] | None
     conflicts: tuple[Conflict, ...] = ()
+    database: DatabaseBook | None = None
 
     def save(self, bar: ProgressBar, on_replaced: Callable[[], object]) -> None:
         """
-        Replace the book file with the profile's current contacts.
+        Replace the book file with the profile's current contacts; commit a database.
 
         Args:
             bar: Where progress is shown.
@@ -82,6 +88,8 @@ class Session:
         """
         if self.book is None:
             with defer_interrupt():
+                if self.database is not None:
+                    self.database.commit()
                 on_replaced()
             return
         position, contacts = count(step=PROGRESS_INTERVAL), self.profile.book
@@ -117,24 +125,26 @@ def parse_pairs(
 
 def open_session(
     name: str,
-    book: Path | None,
+    book: Path | DatabaseBook | None,
     sets: Mapping[str, str],
     bar: ProgressBar,
     *,
     complete: bool = True,
     file_defaults: bool = True,
+    writes: bool = False,
 ) -> Session:
     """
     Create a profile, with the contacts of its book if that exists.
 
     Args:
         name: The name of a profile.
-        book: The book file, which need not exist; None if contacts are not saved.
+        book: The book, which need not exist; None if contacts are not saved.
         sets: The names and values of ``--set``.
         bar: Where progress is shown.
         complete: True to require all parameters that an upsert needs.
         file_defaults: True to turn on the options that are on for files, such as
             placeholders.
+        writes: Whether a book in a database is written.
 
     Raises:
         InvalidUsage: If ``sets`` does not fit the profile.
@@ -153,6 +163,16 @@ def open_session(
         n: value for n, value in sets.items() if n not in path and n not in cli_options
     }
     options = {**(_FILE_DEFAULTS if file_defaults else {}), **cli_options}
+    if not isinstance(book, (Path, NoneType)):
+        options |= _stored_options(book, name) | cli_options
+        profile = _create_profile(profile_class, options, ())
+        conflicts: tuple[Conflict, ...] = ()
+        if writes:
+            conflicts = book.begin(profile, name, options)
+        elif book.head:
+            book.use(profile)
+        parts = name, profile, path, constants, options, None, None
+        return Session(*parts, conflicts, book)
     identity = None if book is None else book_file.file_identity(book)
     if book is not None and identity is None and not book.absolute().parent.is_dir():
         raise InvalidUsage(
@@ -174,6 +194,15 @@ def open_session(
     is_current = reader.origin == book_file.origin_of(profile.policy.to_toml())
     conflicts = () if is_current else profile.book.check()
     return Session(name, profile, path, constants, options, book, identity, conflicts)
+
+
+def _stored_options(book: DatabaseBook, name: str) -> dict[str, str]:
+    """Return the options of a book in a database; check whose it is."""
+    stored = book.head.get("profile", name)
+    if stored != name:
+        raise book_file.BadBook(f"is a book of {stored}, not of {name}")
+    options: dict[str, str] = book.head.get("options", {})
+    return options
 
 
 @contextmanager

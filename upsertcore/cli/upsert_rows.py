@@ -168,6 +168,7 @@ class Run:
         columns: How columns are renamed.
         outcomes: The file of one line per row, None for none.
         counts: The counts of the run.
+        after_row: Called after each row.
     """
 
     profile: Profile
@@ -176,6 +177,7 @@ class Run:
     columns: Columns
     outcomes: AtomicFile | None
     counts: RunCounts = Factory(RunCounts)
+    after_row: Callable[[], object] = bool
 
     def process_file(self, name: str, bar: ProgressBar) -> None:
         """
@@ -191,6 +193,7 @@ class Run:
         ):
             for row in bar.track(rows, name, position, size):
                 self._process_row({"file": name, "line": row.line}, row)
+                self.after_row()
 
     def _process_row(self, place: Mapping[str, Any], row: InputRow) -> None:
         if row.error:

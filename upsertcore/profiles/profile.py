@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, final
 
 from attrs import frozen
 
-from upsertcore.book.contact_book import ContactBook
+from upsertcore.book.book import Book
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import Refused
@@ -78,7 +78,7 @@ class Profile(Protocol):
         ...
 
     @property
-    def book(self) -> ContactBook:
+    def book(self) -> Book:
         """The contacts."""
         ...
 
