@@ -19,10 +19,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, final
 
 from attrs import frozen
-from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.types import ARRAY
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -179,7 +177,7 @@ class PostgreSQL:
         """Take the advisory locks of some names, in one order."""
         numbers = sorted({_number(book, name) for name in names})
         if numbers:
-            connection.execute(_LOCK, {"numbers": numbers})
+            connection.exec_driver_sql(_LOCK, {"numbers": numbers})
 
     def is_overtaken(self, error: Exception) -> bool:
         """Return whether there was a deadlock, or another has written the same."""
@@ -189,10 +187,8 @@ class PostgreSQL:
 _LOST = "40001", "40P01", "23505"
 """Serialization failure, deadlock, unique violation."""
 
-_LOCK = select(
-    func.pg_advisory_xact_lock(
-        func.unnest(bindparam("numbers", type_=ARRAY(BigInteger)))
-    )
+_LOCK = (
+    "SELECT pg_advisory_xact_lock(number) FROM unnest(%(numbers)s::bigint[]) AS number"
 )
 
 

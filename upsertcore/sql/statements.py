@@ -35,6 +35,7 @@ __all__ = ["CHANGES", "Statement", "Statements"]
 CHANGES = "changes"
 """The name of the row of ``state`` that has the number of the last change."""
 
+_FEW = 8
 _MAX_SHAPES = 500
 """How many look-ups of different shapes are kept compiled."""
 
@@ -195,9 +196,27 @@ class Statements:
         is_place = contacts.c.place == bindparam("of_place")
         return is_place, self.revision == bindparam("of_revision")
 
+    def insert_forms(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Insert forms of contacts; a few of them by one statement."""
+        table, columns = self.tables.forms, ("scope", "key", "form", "slot", "contact")
+        if len(rows) > _FEW:
+            self._insert_form.many(connection, rows)
+            return
+        shape = "forms", len(rows)
+        statement = self._shapes.get(shape)
+        if statement is None:
+            values = [
+                {name: bindparam(f"{name}_{n}") for name in columns}
+                for n in range(len(rows))
+            ]
+            statement = self._keep(shape, insert(table).values(values))
+        named = {f"{c}_{n}": row[c] for n, row in enumerate(rows) for c in columns}
+        statement(connection, **named)
+
     @cached_property
-    def insert_form(self) -> Statement:
-        """Insert a form of a contact."""
+    def _insert_form(self) -> Statement:
         columns = "scope", "key", "form", "slot", "contact"
         return Statement(insert(self.tables.forms), self._dialect, columns)
 

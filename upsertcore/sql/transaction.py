@@ -369,7 +369,7 @@ class Transaction:
             for key, form, is_single in self._forms_gained(was, now)
         ]
         if new:
-            self._statements.insert_form.many(self._connection, new)
+            self._statements.insert_forms(self._connection, new)
 
     def _forms_gained(
         self, was: Placed | None, now: Placed | None
