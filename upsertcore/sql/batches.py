@@ -176,8 +176,9 @@ class _Batch:
             if not missing:
                 if not self._may_write(transaction, changes):
                     return None
-                transaction.write_changes(changes)
                 done = [one for one in found if not isinstance(one, Refused)]
+                is_refused = error is not None or len(done) < len(found)
+                transaction.write_changes(changes, checks_all=is_refused)
                 transaction.append([one for one in done if not one.unchanged])
                 return found, error
             for key, form in missing:

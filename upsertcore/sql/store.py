@@ -312,7 +312,7 @@ class SqlStore:
         for attempt in range(attempts):
             try:
                 with self.begin("write", locks_rows=attempt >= _OPTIMISTIC) as begun:
-                    return work(begun)
+                    return _checked(work, begun)
             except (Lost, DBAPIError) as error:
                 is_lost = isinstance(error, Lost) or self.database.is_overtaken(error)
                 if not is_lost:
@@ -343,6 +343,17 @@ class SqlStore:
         how: Any = {"locks": mode == "write", "locks_rows": locks_rows}
         parts = self.database, self._statements, self.policy, self.limits
         return Transaction(connection, *parts, **how)
+
+
+def _checked(work: Callable[[Transaction], T], transaction: Transaction) -> T:
+    """Do work; raise what it raises only if what it has read still holds."""
+    try:
+        return work(transaction)
+    except (Lost, DBAPIError):
+        raise
+    except Exception:
+        transaction.check_revisions()
+        raise
 
 
 def _closing(items: Iterator[T], stack: ExitStack) -> Iterator[T]:

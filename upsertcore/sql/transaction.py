@@ -245,8 +245,9 @@ class Transaction:
             changes: What to write.
             checks_all: Whether what was read is checked even if nothing is written.
         """
+        self._lock_forms(changes.contacts)
         if changes.contacts or checks_all:
-            self._check_revisions(changes)
+            self.check_revisions(changes.contacts)
         pairs = changes.contacts
         updated = [(was, now) for was, now in pairs if was and now]
         self._delete_forms(pairs)
@@ -258,11 +259,32 @@ class Transaction:
         self._insert_forms([(was, now, None) for was, now in updated])
         self._write_redirects(changes, places)
 
-    def _check_revisions(self, changes: StagedChanges) -> None:
-        """Check that what was read and stays is as it was read."""
+    def _lock_forms(self, pairs: Iterable[tuple[Placed | None, Placed | None]]) -> None:
+        """Wait for who has looked up a form that a contact gains, and not found it."""
+        if self._database.locks_rows:
+            gained = [
+                (now.contact.scope, key, form)
+                for was, now in pairs
+                if now is not None
+                for key, form, _is_single in self._forms_gained(was, now)
+            ]
+            self.view.lock(gained)
+
+    def check_revisions(
+        self, pairs: Iterable[tuple[Placed | None, Placed | None]] = ()
+    ) -> None:
+        """
+        Check that what was read is as it was read.
+
+        Args:
+            pairs: What is written, and is checked then.
+
+        Raises:
+            Lost: If it is not, so what was decided may be wrong.
+        """
         if not self._checks_revisions:
             return
-        written = {_address(was) for was, _now in changes.contacts if was is not None}
+        written = {_address(was) for was, _now in pairs if was is not None}
         read = [
             at for address, at in self.view.revisions.items() if address not in written
         ]
@@ -345,7 +367,12 @@ class Transaction:
         self, pairs: Iterable[tuple[Placed | None, Placed | None]]
     ) -> None:
         gone = [
-            {"key": key, "form": form, "scope": was.contact.scope, "contact": was.place}
+            {
+                "scope": was.contact.scope,
+                "key": key,
+                "form": form_text(form),
+                "contact": was.place,
+            }
             for was, now in pairs
             if was is not None
             for key, form, _is_single in self._forms_gained(now, was)
@@ -360,7 +387,7 @@ class Transaction:
             {
                 "scope": now.contact.scope,
                 "key": key,
-                "form": form,
+                "form": form_text(form),
                 "slot": 0 if is_single else place,
                 "contact": place,
             }
@@ -372,17 +399,15 @@ class Transaction:
             self._statements.insert_forms(self._connection, new)
 
     def _forms_gained(
-        self, was: Placed | None, now: Placed | None
+        self, was: Placed | None, now: Placed
     ) -> Iterator[tuple[str, str, bool]]:
-        """Yield key and text of the forms of a contact that an earlier one lacks."""
-        if now is None:
-            return
+        """Yield key and form of what a contact holds, and an earlier one does not."""
         former: Iterable[tuple[str, ...]] = was.forms if was else repeat(())
         keys = zip(self.view.keys, self._is_single, strict=True)
         for (key, is_single), held, before in zip(keys, now.forms, former):  # noqa: B905
             for form in held if held != before else ():
                 if form not in before:
-                    yield key, form_text(form), is_single
+                    yield key, form, is_single
 
     def _write_redirects(
         self, changes: StagedChanges, places: dict[Address, int]
