@@ -349,19 +349,25 @@ class Transaction:
         if not unplaced:
             return {}
         values_of = [values for _place, values in sorted(unplaced, key=itemgetter(0))]
+        made: Iterable[Any]
         if len(values_of) == 1:
-            made = self._statements.insert_contact(self._connection, **values_of[0])
+            [values] = values_of
+            inserted = self._statements.insert_contact(self._connection, **values)
+            made = [(inserted.scalar_one(), values["scope"], values["id"])]
         else:
+            # SQLite inserts in the order of the values; PostgreSQL need not.
             sql: Any = insert(contacts).returning(
-                contacts.c.place, sort_by_parameter_order=True
+                contacts.c.place,
+                contacts.c.scope,
+                contacts.c.id,
+                sort_by_parameter_order=self._database.locks_rows,
             )
             made = self._connection.execute(sql, values_of)
-        given = made.scalars().all()
+        given = [tuple(row) for row in made]
         if stubs:
             addresses = tuple_(contacts.c.scope, contacts.c.id)
             self._connection.execute(delete(contacts).where(addresses.in_([*stubs])))
-        pairs = zip(values_of, given, strict=True)
-        return {(each["scope"], each["id"]): place for each, place in pairs}
+        return {(scope, id): place for place, scope, id in given}
 
     def _delete_forms(
         self, pairs: Iterable[tuple[Placed | None, Placed | None]]
