@@ -93,6 +93,11 @@ class Data:
         place = self.entry(id, scope)[0]
         return iter([one for at, one, _forms in self.by_creation() if at > place])
 
+    def check(self) -> None:
+        for (scope, _id), ((to, survivor), _place) in self.merged.items():
+            assert to == scope
+            assert self.entry(survivor, scope)
+
     def with_forms(self) -> Iterator[tuple[Contact, Forms]]:
         return iter([(one, forms) for _place, one, forms in self.by_creation()])
 

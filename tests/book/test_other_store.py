@@ -80,6 +80,7 @@ def check_equal(
         results.append(result_of(call, memory))
         assert results[-1] == result_of(call, other)
         assert state_of(memory) == state_of(other)
+        other._store.read(lambda view: view.check())
     return results
 
 

@@ -15,10 +15,11 @@ from tests.book.test_other_store import (
     Call,
     MakeBook,
     check_each_verb,
+    check_equal,
     check_history,
 )
 from tests.strategies import Case
-from upsertcore import Policy
+from upsertcore import Policy, field, merge_all, normalize
 from upsertcore.sql import SqlBook, make_tables
 
 if TYPE_CHECKING:
@@ -42,6 +43,29 @@ def make(engine: Engine) -> Iterator[MakeBook]:
 
     yield make_book
     tables.metadata.drop_all(engine)
+
+
+def test_batch_that_merges_what_it_has_created_keeps_the_ids(make: MakeBook) -> None:
+    policy = Policy(
+        merge_all("email", "phone"),
+        {"email": field(key=normalize.email), "phone": field(key=normalize.phone)},
+    )
+    rows = [
+        {"phone": "+15550001111"},
+        {"email": "ada@x.org"},
+        {"email": "ada@x.org", "phone": "+15550001111"},
+    ]
+    merging = [
+        lambda book: book.upsert({"phone": "+15550009999"}),
+        lambda book: [*book.upsert_many(rows)],
+        lambda book: (book.get("c-2").id, book.get("c-3").id),
+        lambda book: book.undo(book.changes_since()[-1].outcome),
+        lambda book: [*book],
+        lambda book: [*book.upsert_many(rows)],
+    ]
+
+    results = check_equal(policy, merging, make)
+    assert "merged" in results[1]
 
 
 def test_each_verb_has_the_same_result(make: MakeBook) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, Unpack
 
-from upsertcore.book.contact_book import ContactBook
+from upsertcore.book.book import Book
 from upsertcore.laws import books, calls, ids, logs, merges, not_stored
 from upsertcore.laws.claims import claims
 from upsertcore.laws.trial import Log, Merge, Trial, Verb
@@ -82,7 +82,7 @@ LOGS: dict[str, LogLaw] = {
 
 
 def check(
-    book: ContactBook,
+    book: Book,
     patch: Mapping[str, Any],
     *,
     scope: str = "",
@@ -109,7 +109,7 @@ def check(
     Raises:
         LawBroken: If a law does not hold; it names the law, and the wrong result.
 
-    >>> from upsertcore import field, first_match, normalize
+    >>> from upsertcore import ContactBook, field, first_match, normalize
     >>> policy = Policy(first_match("id"), {"id": field(key=normalize.exact)})
     >>> "idempotent" in check(ContactBook(policy), {"id": 1})
     True
@@ -122,7 +122,7 @@ def check(
 
 
 def check_merge(
-    book: ContactBook,
+    book: Book,
     survivor: str,
     *others: str,
     scope: str = "",
@@ -148,7 +148,7 @@ def check_merge(
     Cost:
         Near-linear in the book, and one further merge for each of *others*.
 
-    >>> from upsertcore import field, first_match, normalize
+    >>> from upsertcore import ContactBook, field, first_match, normalize
     >>> from upsertcore.rules import latest
     >>> fields = {"id": field(key=normalize.exact), "name": field(), "at": field()}
     >>> policy = Policy(

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, Unpack, final
 
 from attrs import Factory, frozen
 
+from upsertcore.book.book import Book
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.patch import read_with_id
@@ -58,7 +59,7 @@ State: TypeAlias = tuple[tuple[Contact, Forms], ...]
 _START = datetime(2024, 1, 2, tzinfo=UTC)
 
 
-def state_of(book: ContactBook) -> State:
+def state_of(book: Book) -> State:
     """
     Return the contacts of a book, each with the forms that it holds.
 
@@ -96,7 +97,7 @@ def book_of(policy: Policy, state: State = (), **how: Any) -> ContactBook:
 
 
 def try_upsert(
-    book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any
+    book: Book, patch: Mapping[str, Any], scope: str, **how: Any
 ) -> TrialResult:
     """Upsert a patch; return the outcome or the refusal."""
     try:
@@ -178,7 +179,7 @@ class Call:
         return self.verb == "upsert" and ids == (None, None, None)
 
     def send(
-        self, book: ContactBook, patch: Mapping[str, Any], scope: str, **how: Any
+        self, book: Book, patch: Mapping[str, Any], scope: str, **how: Any
     ) -> TrialResult:
         """Send a patch in this way; return the outcome or the refusal."""
         verb = getattr(book, self.verb)
@@ -192,12 +193,12 @@ class Call:
             return error
         return result
 
-    def plan(self, book: ContactBook, patch: Mapping[str, Any], scope: str) -> Plan:
+    def plan(self, book: Book, patch: Mapping[str, Any], scope: str) -> Plan:
         """Plan the upsert of a patch in this way."""
         sent = self._sent(book, patch)
         return book.plan(sent, scope=scope, **self._ids(), **self.options)
 
-    def _sent(self, book: ContactBook, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _sent(self, book: Book, patch: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.carried is None:
             return patch
         return {**patch, str(book.policy.id_field): self.carried}
@@ -243,7 +244,7 @@ class Trial:
     @classmethod
     def of(
         cls,
-        book: ContactBook,
+        book: Book,
         patch: Mapping[str, Any],
         *,
         scope: str = "",
@@ -331,9 +332,7 @@ class Trial:
         """Make a book with other contacts, or none."""
         return book_of(self._base, state)
 
-    def send(
-        self, book: ContactBook, scope: str | None = None, **how: Any
-    ) -> TrialResult:
+    def send(self, book: Book, scope: str | None = None, **how: Any) -> TrialResult:
         """Make the call in a book."""
         return self.call.send(
             book, self.patch, self.scope if scope is None else scope, **how
@@ -399,7 +398,7 @@ class Log:
         _ = self.results
         return tuple(self.book.changes_since())
 
-    def send(self, book: ContactBook) -> tuple[TrialResult, ...]:
+    def send(self, book: Book) -> tuple[TrialResult, ...]:
         """Send all patches to a book, one by one."""
         return tuple([try_upsert(book, patch, self.scope) for patch in self.patches])
 
@@ -438,7 +437,7 @@ class Merge:
     @classmethod
     def of(
         cls,
-        book: ContactBook,
+        book: Book,
         survivor: str,
         *others: str,
         scope: str = "",

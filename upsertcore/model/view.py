@@ -61,6 +61,15 @@ class BookView(View, Protocol):
         """Return all contacts by creation, with the forms that they hold."""
         ...
 
+    def check(self) -> None:
+        """
+        Check that ids and forms are found as the contacts hold them.
+
+        Raises:
+            AssertionError: If an entry is missing, superfluous or out of order.
+        """
+        ...
+
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Contact]:

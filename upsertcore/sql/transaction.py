@@ -418,11 +418,11 @@ class Transaction:
     def _write_redirects(
         self, changes: StagedChanges, places: dict[Address, int]
     ) -> None:
-        known, former = self.view.index.redirects, changes.former_places
+        former = changes.former_places
         gone = [
             {"scope": at[0], "id": at[1]}
             for at, to in changes.redirects.items()
-            if to is None and at in known
+            if to is None
         ]
         if gone:
             self._statements.delete_redirect.many(self._connection, gone)
@@ -434,7 +434,7 @@ class Transaction:
                 "place": places.get(at, former.get(at)),
             }
             for at, to in changes.redirects.items()
-            if to is not None and known.get(at) != to
+            if to is not None
         ]
         if new:
             self._statements.put_redirect.many(self._connection, new)

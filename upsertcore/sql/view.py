@@ -285,6 +285,33 @@ class SqlView:
         """Return all contacts by creation, with the forms that they hold."""
         return self._by_creation(-1)
 
+    def check(self) -> None:
+        """
+        Check that forms and redirects in the tables are those of the contacts.
+
+        Raises:
+            AssertionError: If a row is missing or superfluous.
+        """
+        contacts, forms = self.tables.contacts, self.tables.forms
+        redirects = self.tables.redirects
+        expected: set[tuple[str, ...]] = set()
+        for contact, held in self.with_forms():
+            own = contact.scope, contact.id
+            expected.update([(*own, "", id) for id in contact.merged_ids])
+            for key, forms_of_key in zip(self.keys, held, strict=True):
+                expected.update([(*own, key, form_text(form)) for form in forms_of_key])
+        sql: Any = select(forms.c.scope, contacts.c.id, forms.c.key, forms.c.form)
+        rows = self.connection.execute(
+            sql.join(contacts, contacts.c.place == forms.c.contact, isouter=True)
+        ).all()
+        ids = select(redirects.c.scope, redirects.c.survivor, redirects.c.id)
+        found = [tuple(row) for row in rows]
+        for scope, survivor, id in self.connection.execute(ids):
+            found.append((scope, survivor, "", id))
+        if len(found) != len({*found}) or {*found} != expected:
+            differences = {*found} ^ expected
+            raise AssertionError(f"rows and contacts differ: {differences or found}")
+
     def __len__(self) -> int:
         sql = select(func.count()).select_from(self.tables.contacts)
         return self.connection.execute(sql).scalar_one()  # type: ignore[no-any-return]

@@ -422,10 +422,10 @@ class IndexStage:
     ()
     """
 
-    __slots__ = ("_former_places", "_index", "_redirects", "_rows", "next", "unordered")
+    __slots__ = ("_former_places", "_redirects", "_rows", "index", "next", "unordered")
 
     def __init__(self, index: ContactIndex) -> None:
-        self._index = index
+        self.index = index
         self._rows: dict[Address, Row | None] = {}
         self._redirects: dict[Address, str | None] = {}
         self._former_places: dict[Address, int | None] = {}
@@ -458,7 +458,7 @@ class IndexStage:
 
     def holders(self, key: str, form: str, scope: str) -> tuple[str, ...]:
         """Return the ids of the contacts that hold a form before this write."""
-        return self._index.holders(key, form, scope)
+        return self.index.holders(key, form, scope)
 
     def put(
         self, contact: Contact, forms: Iterable[Iterable[str]], place: int | None = None
@@ -565,7 +565,7 @@ class IndexStage:
         Args:
             parts: Further parts of a :class:`Redo`.
         """
-        stored = self._index.rows
+        stored = self.index.rows
         pairs = tuple(
             [
                 (stored.get(scope, NO_ROWS).get(id), row)
@@ -591,21 +591,21 @@ class IndexStage:
     def _own_row(self, id: str, scope: str) -> Row | None:
         if (scope, id) in self._rows:
             return self._rows[scope, id]
-        return self._index.rows.get(scope, NO_ROWS).get(id)
+        return self.index.rows.get(scope, NO_ROWS).get(id)
 
     def _redirect(self, id: str, scope: str) -> str | None:
-        return _either(self._redirects, self._index.redirects, (scope, id))
+        return _either(self._redirects, self.index.redirects, (scope, id))
 
     def _former_place(self, id: str, scope: str) -> int | None:
-        return _either(self._former_places, self._index.former_places, (scope, id))
+        return _either(self._former_places, self.index.former_places, (scope, id))
 
     def _row_of(self, contact: Contact, place: int, forms: Forms) -> Row:
-        names = self._index.names.of(contact.fields)
+        names = self.index.names.of(contact.fields)
         return row_of(contact, names, place, forms)
 
     def _checked_forms(self, forms: Iterable[Iterable[str]]) -> Forms:
         normal = tuple([tuple(forms_of_key) for forms_of_key in forms])
-        count = len(self._index.keys)
+        count = len(self.index.keys)
         if len(normal) != count:
             raise ValueError(f"forms: must be {count} lists, not {len(normal)}")
         return normal

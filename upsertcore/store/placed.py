@@ -87,9 +87,10 @@ def staged_changes(stage: IndexStage) -> StagedChanges:
     >>> staged_changes(IndexStage(ContactIndex(["email"]))).contacts
     ()
     """
-    redo = stage.redo()
+    redo, known = stage.redo(), stage.index.redirects
     contacts = tuple([(_placed(was), _placed(row)) for was, row in redo.rows])
-    return StagedChanges(contacts, dict(redo.redirects), dict(redo.former_places))
+    redirects = {at: to for at, to in redo.redirects if known.get(at) != to}
+    return StagedChanges(contacts, redirects, dict(redo.former_places))
 
 
 def all_changes(index: ContactIndex) -> StagedChanges:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from upsertcore.book.contact_book import ContactBook
+from upsertcore.book.book import Book
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, StalePlan
 from upsertcore.laws.all_laws import check
@@ -85,9 +85,9 @@ class BookMachine(RuleBasedStateMachine):
         self._held_forms: dict[checks.HeldForm, tuple[str, ...]] = {}
         self._calls = 0
 
-    def make(self) -> ContactBook:
+    def make(self) -> Book:
         """
-        Return the empty book under test; override it to test another book or index.
+        Return the empty book under test, in memory; override it to test another one.
 
         Ids and times must be deterministic, or Hypothesis cannot reproduce a failure.
         """
