@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
-from tests.recipes.conftest import MISSING
+from tests.sql.places import Place
+from tests.sql.server import MISSING
 
 WITHOUT = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 POSTGRESQL = pytest.param("postgresql", marks=[pytest.mark.full, WITHOUT])
@@ -23,3 +26,34 @@ def engine(request: Any) -> Iterator[Engine]:
         made = create_engine("postgresql+psycopg://")
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def postgres() -> Iterator[Place]:
+    """Return a place in PostgreSQL; its tables are dropped afterwards."""
+    if MISSING:
+        pytest.skip(MISSING)
+    place = Place("postgresql+psycopg://", f"t{uuid4().hex[:8]}_")
+    yield place
+    place.drop()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Place:
+    """Return a place in a file of SQLite."""
+    return Place(f"sqlite:///{tmp_path}/book.db")
+
+
+@pytest.fixture(params=["sqlite", POSTGRESQL])
+def place(request: Any) -> Place:
+    """Return a place in either database."""
+    made: Place = request.getfixturevalue(
+        "sqlite" if request.param == "sqlite" else "postgres"
+    )
+    return made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not run."""
+    if MISSING:
+        terminalreporter.write_line(f"no test of the book in PostgreSQL: {MISSING}")
