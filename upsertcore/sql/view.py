@@ -10,8 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, final
@@ -217,17 +216,12 @@ class SqlView:
 
     def _read_ids(self, scope: str, ids: Sequence[str]) -> None:
         if ids:
-            self._read(partial(self._statements.by_id, self.connection, scope, ids))
+            how: Any = {"locked": self._locks_rows}
+            self._add(self._statements.by_id(self.connection, scope, ids, **how))
 
     def _read_holders(self, scope: str, texts: Mapping[str, Sequence[str]]) -> None:
-        self._read(partial(self._statements.holders, self.connection, scope, texts))
-
-    def _read(self, query: Callable[..., Iterable[Any]]) -> None:
-        rows, before = [*query(locked=self._locks_rows)], None
-        # What a lock has waited for may have been merged into what is not read yet.
-        while self._locks_rows and rows != before:
-            rows, before = [*query(locked=True)], rows
-        self._add(rows)
+        how: Any = {"locked": self._locks_rows}
+        self._add(self._statements.holders(self.connection, scope, texts, **how))
 
     def _add(self, rows: Iterable[Any]) -> None:
         """Add contacts to the index, unless they are there."""
