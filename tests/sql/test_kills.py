@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 POLICY = POLICIES["merged"]
 ADA = {"email": "ada@x.org", "at": 1}
+BOB = {"email": "bob@x.org", "at": 1}
 
 
 def checked_rows(place: Place) -> tuple[list[dict[str, Any]], str]:
@@ -107,7 +108,9 @@ def call(place: Place, verb: str, *, kill_at: int) -> None:
     elif verb == "purge":
         book.purge(ids[0])
     else:
-        book.upsert_many([{"email": f"{n}@y.org"} for n in range(3)] + [*LOG[4:]])
+        book.upsert_many(
+            [{"email": f"{n}@y.org", "at": 1} for n in range(3)] + [*LOG[4:]]
+        )
 
 
 class TestIdempotency:
@@ -207,8 +210,8 @@ class TestSqlite:
         with closing(sqlite3.connect(tmp_path / "book.db")) as connection:
             connection.execute("BEGIN IMMEDIATE")
             for call in (
-                lambda: other.upsert({"email": "bob@x.org"}),
-                lambda: other.upsert_many([{"email": "bob@x.org"}]),
+                lambda: other.upsert(BOB),
+                lambda: other.upsert_many([BOB]),
                 lambda: other.purge(other.find("email", "ada@x.org")[0].id),
             ):
                 with pytest.raises(errors.Overtaken, match="database is locked"):
@@ -225,7 +228,7 @@ class TestSqlite:
             type(sqlite)(url, sqlite.prefix).engine(), POLICY, tables=sqlite.tables
         )
         with pytest.raises(OperationalError, match="readonly database"):
-            reader.upsert({"email": "bob@x.org"})
+            reader.upsert(BOB)
         with pytest.raises(OperationalError, match="readonly database"):
             reader.delete(reader.find("email", "ada@x.org")[0].id)
         assert [contact["email"] for contact in reader] == ["ada@x.org"]
@@ -244,7 +247,9 @@ class TestSqlite:
         event.listen(engine, "connect", limit_pages)
         how: Any = {"tables": sqlite.tables, "retain_changes": None}
         full = SqlBook(engine, POLICY, **how)
-        patches = [{"email": f"{n}@x.org", "tags": ["x" * 900]} for n in range(500)]
+        patches = [
+            {"email": f"{n}@x.org", "at": 1, "tags": ["x" * 900]} for n in range(500)
+        ]
 
         def fill() -> None:
             if is_batch:
@@ -259,5 +264,5 @@ class TestSqlite:
         assert (held == 0) == is_batch
         assert len(book.changes_since()) == held
         limit[0] = 100_000
-        assert full.upsert({"email": "last@x.org"}).created
+        assert full.upsert({"email": "last@x.org", "at": 1}).created
         check_tables(book)
