@@ -318,8 +318,11 @@ class SqlView:
         contacts = self.tables.contacts
         sql = select(contacts.c.body, contacts.c.forms)
         sql = sql.where(contacts.c.place > place).order_by(contacts.c.place)
-        texts = self.connection.execute(sql.execution_options(yield_per=_PAGE))
-        return (_read(body, forms, self.keys) for body, forms in texts)
+        paged = sql.execution_options(yield_per=_PAGE)
+        # Closed, too, where a reader stops before the end.
+        with self.connection.execute(paged) as texts:
+            for body, forms in texts:
+                yield _read(body, forms, self.keys)
 
 
 def _read(body: str, forms: str, keys: tuple[str, ...]) -> tuple[Contact, Forms]:
