@@ -17,7 +17,8 @@ from contextlib import contextmanager
 
 from attrs import define
 
-from upsertcore import Contact, ContactBook, Outcome
+from upsertcore import Contact, Outcome
+from upsertcore.book.book import Book
 from upsertcore.errors import ChangesNotRetained
 from upsertcore.store.journal import Entry
 
@@ -40,7 +41,7 @@ class Feed:
     """The book of a service; *name* is new for each book and after each purge."""
 
     name: str
-    book: ContactBook
+    book: Book
 
 
 @define
@@ -125,7 +126,7 @@ def contacts_after(outcome: Outcome) -> tuple[list[str], list[Contact]]:
     return [absorbed.id for absorbed in outcome.merged], [contact]
 
 
-def last_not_retained(book: ContactBook) -> int:
+def last_not_retained(book: Book) -> int:
     """Return the number after which all changes are retained."""
     try:
         book.changes_since(0)

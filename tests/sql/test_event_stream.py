@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.recipes.event_stream import Feed, Missed, Search
-from tests.recipes.readers import book_over_time, follow, search_in
-from tests.recipes.workers import PROCESSES
+from tests.examples.event_stream import Feed, Missed, Search
+from tests.sql.places import Place
+from tests.sql.readers import book_over_time, follow, search_in
+from tests.sql.workers import LOG, POLICIES, PROCESSES
 from upsertcore import ContactBook, Policy, errors, field, merge_all, normalize
+from upsertcore.book.book import Book
 from upsertcore.testing import new_book, patches
 
 pytestmark = pytest.mark.full
@@ -34,7 +37,7 @@ def words_found(search: Search) -> dict[str, str]:
     return dict(search.connection.execute("SELECT id, words FROM found").fetchall())
 
 
-def words_expected(book: ContactBook) -> dict[str, str]:
+def words_expected(book: Book) -> dict[str, str]:
     """Return the words that the index should have."""
     return {
         contact.id: " ".join(map(str, contact.fields.values())).lower()
@@ -220,3 +223,24 @@ def test_index_equals_the_book_whenever_the_reader_has_caught_up(
                 continue
             if step is ServiceAndReader.catch_up:
                 assert words_expected(service.feed.book) == words_found(search)
+
+
+def test_index_follows_a_book_in_a_database(place: Place) -> None:
+    """Several processes write; the reader sees the changes of all of them."""
+    policy = POLICIES["merged"]
+    book = place.new_book(policy, retain_changes=None)
+    feed = Feed("first", book)
+    with search_in(":memory:") as search:
+        for n, patch in enumerate(LOG):
+            writer = place.book(policy, retain_changes=None)
+            with suppress(errors.NoMatchKey):
+                writer.upsert(patch)
+            if n % 3 == 1:
+                search.catch_up(feed)
+        search.catch_up(feed)
+        expected = {
+            contact.id: " ".join(map(str, contact.fields.values())).lower()
+            for contact in book
+        }
+        assert words_found(search) == expected
+        assert search.position() == ("first", book.changes_since()[-1].number)
