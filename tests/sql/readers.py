@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
-from tests.examples.event_stream import SCHEMA, Feed, Search
+from tests.sql.event_stream import SCHEMA, Feed, Search
 from tests.sql.workers import LOG, POLICIES
 from upsertcore import ContactBook, errors
 from upsertcore.testing import new_book

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.examples.event_stream import Feed, Missed, Search
+from tests.sql.event_stream import Feed, Missed, Search
 from tests.sql.places import Place
 from tests.sql.readers import book_over_time, follow, search_in
 from tests.sql.workers import LOG, POLICIES, PROCESSES

@@ -10,7 +10,7 @@ import upsertcore
 ROOT = Path(__file__).parents[2]
 README = Path(upsertcore.__file__).parent / "book" / "README.md"
 BLOCK = re.compile(
-    r"^```python\n# (tests/examples/\w+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+    r"^```python\n# (tests/sql/\w+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
 
 
