@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcomes import Outcomes
-from upsertcore.engine.patch import check_scope, read_with_id
+from upsertcore.engine.patch import check_scope, read_patch
 from upsertcore.errors import InvalidField, Refused, with_row
 from upsertcore.store.placed import changed_contacts, snapshot
 
@@ -142,7 +142,7 @@ class _Batch:
         self._store, self._policy, self._scope = store, policy, scope
         self._patches, self._collect = patches, collect
         self._ids, self._clock = _Draws(store.ids), _Draws(store.clock)
-        self._wanted: tuple[dict[str, dict[str, None]], dict[str, None]] | None = None
+        self._wanted: dict[str, dict[str, None]] | None = None
 
     def fold(
         self, upsert: Callable[[Mapping[str, Any]], Outcome]
@@ -164,11 +164,10 @@ class _Batch:
         """Decide and write; None where that takes a transaction for each patch."""
         if self._wanted is None:
             self._wanted = self._read()
-        forms, ids = self._wanted
+        forms = self._wanted
         for _ in range(_MAX_READS):
             view = transaction.renew_view()
             view.look_up(self._scope, forms)
-            view.load(self._scope, ids)
             before = snapshot(view.index)
             found, error = self._decide(transaction)
             changes = changed_contacts(before, view.index)
@@ -185,20 +184,17 @@ class _Batch:
                 forms[key][form] = None
         return None
 
-    def _read(self) -> tuple[dict[str, dict[str, None]], dict[str, None]]:
-        """Return the forms that the patches carry, by key, and the ids."""
+    def _read(self) -> dict[str, dict[str, None]]:
+        """Return the forms that the patches carry, by key."""
         forms: dict[str, dict[str, None]] = {k.name: {} for k in self._policy.all_keys}
-        ids: dict[str, None] = {}
         for patch in self._patches:
             try:
-                (sent, _ignored), (id, _name) = read_with_id(self._policy, patch)
+                sent, _ignored = read_patch(self._policy, patch)
                 for key in self._policy.all_keys:
                     forms[key.name].update(dict.fromkeys(key.forms(sent)))
             except Exception:  # noqa: BLE001, S112 - raised again at its row
                 continue
-            if id is not None:
-                ids[id] = None
-        return forms, ids
+        return forms
 
     def _decide(self, transaction: Transaction) -> tuple[Results, Exception | None]:
         """Upsert the patches into the contacts that were read."""

@@ -91,6 +91,7 @@ class SQLite:
         for attempt in reversed(range(_MAX_ATTEMPTS)):
             try:
                 with engine.connect() as connection:
+                    _begin_nothing(connection)
                     connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                     break
             except OperationalError as error:
@@ -99,12 +100,7 @@ class SQLite:
 
     def begin(self, connection: Connection, mode: Mode) -> None:
         """Begin a transaction, a writing one with the lock of the writers."""
-        connection.begin()
-        driver: Any = connection.connection.driver_connection
-        if driver.in_transaction:
-            # The application's engine begins transactions by itself, as SQLAlchemy's
-            # documentation shows, or Python's sqlite3 does with autocommit=False.
-            connection.exec_driver_sql("ROLLBACK")
+        _begin_nothing(connection)
         how = "IMMEDIATE" if mode == "write" else "DEFERRED"
         connection.exec_driver_sql(f"BEGIN {how}")
 
@@ -134,6 +130,18 @@ class SQLite:
 
 
 _BUSY_OR_LOCKED = 5, 6
+
+
+def _begin_nothing(connection: Connection) -> None:
+    """Begin a transaction of SQLAlchemy, and none of the database."""
+    connection.begin()
+    driver: Any = connection.connection.driver_connection
+    if driver.in_transaction:
+        # The application's engine begins transactions by itself, as SQLAlchemy's
+        # documentation shows, or Python's sqlite3 does with autocommit=False.
+        connection.exec_driver_sql("ROLLBACK")
+
+
 _MAX_ATTEMPTS = 100
 
 
