@@ -276,12 +276,16 @@ class Book:
         Cost:
             Linear in the patch.
         """
-        call, remainder, id_field = None, None, self._policy.id_field
+        call = remainder = None
         if idempotency_key is not None:
             call = idempotency_key, None, (_NEVER,)
-        has_id = id is not None or (id_field is not None and _carries(patch, id_field))
-        if self._fast_create is not None and not has_id:
-            remainder = self._fast_create(patch, scope, call)
+        create, id_field = self._fast_create, self._policy.id_field
+        if (
+            create is not None
+            and id is None
+            and (id_field is None or not _carries(patch, id_field))
+        ):
+            remainder = create(patch, scope, call)
             if type(remainder) is tuple:
                 return outcome_from_record(remainder, self._policy)
             if type(remainder) is Outcome:

@@ -148,10 +148,12 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
         call = sent, scope, forms, state, plain, ignored, extra, None
         if keyed is not None and not STORE.is_new(scope, keyed[0]):
             break
-        if SIMPLE:
+        if not SIMPLE:
+            found, by = _resolved(call)
+        elif MATCH_KEYS:
             found, by = _look_up(MATCH_KEYS, sent, scope, forms, plain, None, None)
         else:
-            found, by = _resolved(call)
+            found = by = None
         if found is None:
             result = _create(call, fill, known, id, now)
         elif type(found) is str and (before := ROWS[scope].get(found)):
