@@ -17,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 import upsertcore.sql
 from tests.sql.checking import check_tables
+from tests.sql.interleaving import meanwhile
 from upsertcore import (
     ContactBook,
     Policy,
@@ -277,6 +278,52 @@ class TestBatches:
         assert [dict(one.fields) for one in book] == [dict(one.fields) for one in twin]
         check_tables(book)
 
+    def test_decision_that_reads_on_and_on_is_made_patch_by_patch(
+        self, place: Place
+    ) -> None:
+        """Each reading finds a holder of a unique key, so another key is gained."""
+        fields = dict(PERSON.fields)
+        person = key("first", "born", normalize=normalize.exact, unique=True)
+        how: Any = {"keys": {"person": person}, "on_key_in_use": "withhold"}
+        policy = Policy(first_match("email", "person"), fields, **how)
+        book, twin = place.new_book(policy), ContactBook(policy)
+        results = []
+        for each in (book, twin):
+            each.create(ADA | {"first": "n0"})
+            for n in range(5):
+                each.create({"first": f"n{n}", "born": 1})
+            patches = [ADA | {"first": f"n{n}"} for n in range(1, 5)]
+            outcomes = each.upsert_many([ADA | {"born": 1}, *patches])
+            results.append([one.result for one in outcomes])
+        assert results[0] == results[1]
+        assert [dict(one.fields) for one in book] == [dict(one.fields) for one in twin]
+        check_tables(book)
+
+    def test_scope_that_is_too_long_ends_the_batch(self, place: Place) -> None:
+        book = place.new_book(POLICY)
+        with pytest.raises(errors.InvalidField, match="at most 1000 bytes") as caught:
+            book.upsert_many([ADA], scope="x" * 2_000)
+        assert (caught.value.row, len(book)) == (0, 0)
+
+    @pytest.mark.full
+    @pytest.mark.parametrize("atomic", [False, True])
+    def test_overtaken_batch_decides_again(
+        self, postgres: Place, *, atomic: bool
+    ) -> None:
+        """With the same ids."""
+        ids = map("c-{}".format, count(1)).__next__
+        book = postgres.new_book(POLICY, ids=ids)
+        ada = book.upsert(ADA).contact.id
+        engine, name = book._store.engine, postgres.tables.contacts.name
+        patches = [{"phone": "1"}, ADA | {"name": "Ada"}]
+        with meanwhile(
+            engine, f"UPDATE {name}", lambda: book.update(ada, {"phone": "2"})
+        ):
+            outcomes = book.upsert_many(patches, atomic=atomic)
+        assert [outcome.contact.id for outcome in outcomes] == ["c-2", "c-1"]
+        assert book.get(ada)["phone"] == "2"
+        check_tables(book)
+
     def test_atomic_batch_about_one_new_contact(self, place: Place) -> None:
         book = place.new_book(POLICY)
         first, second = book.upsert_many([ADA, ADA], atomic=True)
@@ -313,13 +360,13 @@ def test_many_forms_are_looked_up_in_parts(place: Place) -> None:
 
 def test_look_ups_of_many_shapes_are_right() -> None:
     """Of which some hundred are kept compiled."""
-    names = [f"k{n}" for n in range(9)]
+    names = [f"k{n}" for n in range(10)]
     fields = {name: field(key=normalize.exact) for name in names}
     engine = create_engine("sqlite://", poolclass=StaticPool)
     book = SqlBook(engine, Policy(first_match(*names), fields))
     book.create_tables()
     book.create({"k0": "x"})
-    for n in range(2**9 - 1):
+    for n in range(0, 2**10, 2):
         sent = {
             name: "x" if name == "k0" else ["a", "b"] if n >> m & 1 else "a"
             for m, name in enumerate(names)
@@ -328,7 +375,23 @@ def test_look_ups_of_many_shapes_are_right() -> None:
     engine.dispose()
 
 
-def test_page_after_an_unknown_contact_is_refused(place: Place) -> None:
+def test_page_begins_after_a_known_contact(place: Place) -> None:
     book = place.new_book(POLICY)
+    ada = book.upsert(ADA).contact.id
+    bob = book.upsert({"phone": "1"}).contact.id
+    assert [contact.id for contact in book.scan(after=ada)] == [bob]
     with pytest.raises(errors.UnknownContact):
         book.scan(after="c-9")
+
+
+def test_check_of_the_tables_finds_a_row_too_many(place: Place) -> None:
+    """As the machine of the tests does after each step."""
+    book, tables = place.new_book(POLICY), place.tables
+    one, other = [book.create({"phone": n}).contact.id for n in "12"]
+    book.merge(one, other)
+    book._store.read(lambda view: view.check())
+    row = {"scope": "", "id": "c-9", "survivor": one}
+    with place.engine().begin() as connection:
+        connection.execute(tables.redirects.insert(), row)
+    with pytest.raises(AssertionError, match="c-9"):
+        book._store.read(lambda view: view.check())

@@ -88,14 +88,15 @@ class SQLite:
 
         SQLite does not wait for the lock of another process that does the same.
         """
-        for attempt in reversed(range(_MAX_ATTEMPTS)):
+        attempts = iter(range(_MAX_ATTEMPTS))
+        while True:
             try:
                 with engine.connect() as connection:
                     _begin_nothing(connection)
                     connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                    break
+                    return
             except OperationalError as error:
-                if not (attempt and self.is_overtaken(error)):
+                if next(attempts, None) is None or not self.is_overtaken(error):
                     raise
 
     def begin(self, connection: Connection, mode: Mode) -> None:
@@ -184,8 +185,7 @@ class PostgreSQL:
     ) -> None:
         """Take the advisory locks of some names, in one order."""
         numbers = sorted({_number(book, name) for name in names})
-        if numbers:
-            connection.exec_driver_sql(_LOCK, {"numbers": numbers})
+        connection.exec_driver_sql(_LOCK, {"numbers": numbers})
 
     def is_overtaken(self, error: Exception) -> bool:
         """Return whether there was a deadlock, or another has written the same."""

@@ -10,13 +10,12 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.outcome import Outcome, Withheld
 from upsertcore.model.contact import Contact, read_row
-from upsertcore.values import FrozenMap, freeze, thaw
+from upsertcore.values import FrozenMap, freeze
 
 if TYPE_CHECKING:
     from upsertcore.model.contact import Parts
@@ -142,6 +141,4 @@ def _argument_text(part: Any) -> Any:
     if hasattr(part, "resolve"):
         guard = getattr(part.guard, "__qualname__", None)
         return [part.name, [*part.keys], guard, getattr(part, "on_contradiction", None)]
-    if isinstance(part, Mapping):
-        return thaw(part)
     return part if part is None or isinstance(part, (str, int)) else repr(part)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, final
 
 from sqlalchemy import and_, func, select
 
-from upsertcore.errors import UnknownContact
 from upsertcore.model.contact import Contact
 from upsertcore.sql.stored_text import contact_from_texts, form_text
 from upsertcore.store.contact_index import ContactIndex
@@ -271,8 +270,7 @@ class SqlView:
 
     def created_after(self, id: str, scope: str) -> Iterator[Contact]:
         """Return the contacts that were created after the one of an id."""
-        if (place := self.find_place(id, scope)) is None:
-            raise UnknownContact(id)
+        place = self.revisions[scope, self.get(id, scope).id][0]
         return (contact for contact, _forms in self._by_creation(place))
 
     def with_forms(self) -> Iterator[tuple[Contact, Forms]]:
