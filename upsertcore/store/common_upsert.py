@@ -142,7 +142,6 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
             return Remainder({}, (sent, ignored))
         fill, known, extra = _columns_of(sent)
     id = now = None
-    result: Any
     for _attempt in ATTEMPTS:
         forms, state = NO_FORMS.copy(), STORE.completed
         call = sent, scope, forms, state, plain, ignored, extra, None
@@ -154,12 +153,11 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
             found, by = _look_up(MATCH_KEYS, sent, scope, forms, plain, None, None)
         else:
             found = by = None
+        result: Any = _IN_USE
         if found is None:
             result = _create(call, fill, known, id, now)
         elif type(found) is str and (before := ROWS[scope].get(found)):
             result = _update(call, fill, known, before, by, id, now)
-        else:
-            result = _IN_USE
         if result is _IN_USE:
             result = _upsert_around(call, id, now)
         if type(result) is tuple:
