@@ -125,7 +125,9 @@ def policies(
             owner = fields if name in fields else keys
             owner[name] = attrs.evolve(owner[name], **changes)
     if strict and strategy.merges and strategy.guard is not None:
-        on_key_in_use = ("refuse", "withhold")
+        # With "allow" it may merge at the second call what it has kept apart.
+        options_in_use = [option for option in on_key_in_use if option != "allow"]
+        on_key_in_use = tuple(options_in_use) or ("refuse",)
     clock_rules = [] if plain else [LATEST]
     common = draw(
         _common_options(vocabulary, clock_rules, on_key_in_use, strict=strict)
