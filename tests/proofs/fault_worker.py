@@ -176,6 +176,7 @@ SOUND: dict[str, Check] = {
             },
         ),
         contacts=2,
+        limit=8_000,
         email=["ada@x.org", "bob@x.org"],
         phone=["+15550001111", "+15550002222"],
     ),
