@@ -183,10 +183,10 @@ class DatabaseBook:
 
     def commit(self) -> None:
         """Commit the transaction."""
-        if self._connection is not None:
-            with self.errors():
-                self._connection.commit()
-            self._written = self._rows
+        connection: Any = self._connection
+        with self.errors():
+            connection.commit()
+        self._written = self._rows
 
     def close(self) -> None:
         """Roll back what is not committed, and close the connections."""

@@ -94,8 +94,8 @@ class _BookType(click.ParamType["Path | DatabaseBook"]):
                 book: DatabaseBook = module.DatabaseBook.open(value)
         except (ValueError, ModuleNotFoundError) as error:
             self.fail(str(error), param, ctx)
-        if ctx is not None:
-            ctx.call_on_close(book.close)
+        context: Any = ctx
+        context.call_on_close(book.close)
         return book
 
 
