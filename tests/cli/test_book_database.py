@@ -115,6 +115,7 @@ def test_run_that_is_interrupted_early_leaves_nothing() -> None:
 
     assert "no book was changed" in result.output
     assert stored() == []
+    assert "has no book" in run("show", "b.db", code=2).output
 
 
 def test_file_that_fails_after_a_part_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

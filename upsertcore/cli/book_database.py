@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 from sqlalchemy import (
-    Connection,
     Engine,
     create_engine,
     delete,
@@ -61,7 +60,7 @@ class DatabaseBook:
     name: str
     engine: Engine
     head: dict[str, Any]
-    _connection: Connection | None = None
+    _connection: Any = None
     _rows: int = 0
     _written: int = 0
 
@@ -140,8 +139,8 @@ class DatabaseBook:
             is_current = all(self.head.get(part) == origin[part] for part in origin)
             conflicts = () if is_current or not self.head else book.check()
             head = {"profile": name, "options": dict(options), "policy": policy}
-            self._write_head(json.dumps(head | origin))
             self._begin(profile)
+            self._write_head(json.dumps(head | origin))
         return conflicts
 
     def use(self, profile: Profile) -> SqlBook:
@@ -151,18 +150,17 @@ class DatabaseBook:
         return book
 
     def _write_head(self, text: str) -> None:
-        state = make_tables().state
-        with self.engine.begin() as connection:
-            connection.execute(delete(state).where(state.c.name == _HEAD))
-            values = {"name": _HEAD, "number": 1, "text": text}
-            connection.execute(insert(state).values(values))
+        """Write the head with the first rows, so that a run leaves both or none."""
+        state, connection = make_tables().state, self._connection
+        connection.execute(delete(state).where(state.c.name == _HEAD))
+        values = {"name": _HEAD, "number": 1, "text": text}
+        connection.execute(insert(state).values(values))
 
     def _begin(self, profile: Profile) -> None:
         """Begin a transaction; the book of the profile is part of it."""
         if self._connection is None:
             self._connection = self.engine.connect()
-        if self.engine.dialect.name == "sqlite":
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        database_of(self.engine).begin(self._connection, "write")
         owner: Any = profile
         owner.book = SqlBook(self._connection, profile.policy)
 
@@ -183,9 +181,8 @@ class DatabaseBook:
 
     def commit(self) -> None:
         """Commit the transaction."""
-        connection: Any = self._connection
         with self.errors():
-            connection.commit()
+            self._connection.commit()
         self._written = self._rows
 
     def close(self) -> None:
