@@ -21,7 +21,7 @@ from upsertcore.book.contact_book import ContactBook
 from upsertcore.engine.outcomes import Outcomes
 from upsertcore.engine.patch import check_scope, read_patch
 from upsertcore.errors import InvalidField, Refused, with_row
-from upsertcore.store.placed import changed_contacts, snapshot
+from upsertcore.store.placed import changed_contacts, gained_forms, snapshot
 
 if TYPE_CHECKING:
     from upsertcore.engine.outcome import Outcome
@@ -170,7 +170,7 @@ class _Batch:
             view.look_up(self._scope, forms)
             before = snapshot(view.index)
             found, error = self._decide(transaction)
-            changes = changed_contacts(before, view.index)
+            changes = changed_contacts(view.index, before)
             missing = self._missing(changes, forms)
             if not missing:
                 if not self._may_write(transaction, changes):
@@ -208,17 +208,13 @@ class _Batch:
         self, changes: StagedChanges, known: Mapping[str, Mapping[str, None]]
     ) -> list[tuple[str, str]]:
         """Return key and form of what contacts hold now, and was not looked up."""
-        names, missing = [*known], []
-        for was, now in changes.contacts:
-            former = ((),) * len(names) if was is None else was.forms
-            held = () if now is None else now.forms
-            for key, forms, before in zip(names, held, former):  # noqa: B905
-                missing += [
-                    (key, form)
-                    for form in (forms if forms != before else ())
-                    if form not in before and form not in known[key]
-                ]
-        return missing
+        return [
+            (key, form)
+            for was, now in changes.contacts
+            if now is not None
+            for key, form in gained_forms(known, was, now)
+            if form not in known[key]
+        ]
 
     def _may_write(self, transaction: Transaction, changes: StagedChanges) -> bool:
         """Return whether the database takes all contacts, and no new id is in use."""

@@ -35,6 +35,7 @@ __all__ = ["CHANGES", "Statement", "Statements"]
 CHANGES = "changes"
 """The name of the row of ``state`` that has the number of the last change."""
 
+_FORM_COLUMNS = "scope", "key", "form", "slot", "contact"
 _FEW = 8
 _MAX_SHAPES = 500
 """How many look-ups of different shapes are kept compiled."""
@@ -200,7 +201,7 @@ class Statements:
         self, connection: Connection, rows: Sequence[Mapping[str, Any]]
     ) -> None:
         """Insert forms of contacts; a few of them by one statement."""
-        table, columns = self.tables.forms, ("scope", "key", "form", "slot", "contact")
+        table, columns = self.tables.forms, _FORM_COLUMNS
         if len(rows) > _FEW:
             self._insert_form.many(connection, rows)
             return
@@ -217,8 +218,7 @@ class Statements:
 
     @cached_property
     def _insert_form(self) -> Statement:
-        columns = "scope", "key", "form", "slot", "contact"
-        return Statement(insert(self.tables.forms), self._dialect, columns)
+        return Statement(insert(self.tables.forms), self._dialect, _FORM_COLUMNS)
 
     @cached_property
     def delete_form(self) -> Statement:

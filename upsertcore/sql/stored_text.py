@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from upsertcore.engine.outcome import Outcome, Withheld
+from upsertcore.matching.protocol import Strategy
 from upsertcore.model.contact import Contact, read_row
 from upsertcore.values import FrozenMap, freeze
 
@@ -138,7 +139,7 @@ def call_text(call: CallKey) -> str:
 
 def _argument_text(part: Any) -> Any:
     """Return a plain value of an argument of a call; a strategy by what it declares."""
-    if hasattr(part, "resolve"):
+    if isinstance(part, Strategy):
         guard = getattr(part.guard, "__qualname__", None)
-        return [part.name, [*part.keys], guard, getattr(part, "on_contradiction", None)]
+        return [part.name, [*part.keys], guard, part.on_contradiction]
     return part if part is None or isinstance(part, (str, int)) else repr(part)

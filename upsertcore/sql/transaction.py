@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, final
 
@@ -32,7 +31,8 @@ from upsertcore.store.contact_index import IndexStage
 from upsertcore.store.placed import (
     Placed,
     StagedChanges,
-    all_changes,
+    changed_contacts,
+    gained_forms,
     staged_changes,
 )
 from upsertcore.values import thaw
@@ -149,9 +149,9 @@ class Transaction:
         self._statements, self._tables = statements, statements.tables
         self._policy, self._limits = policy, limits
         self._checks_revisions = database.locks_rows and not locks_rows
-        self._is_single = [
-            key.unique and policy.on_key_in_use != "allow" for key in policy.all_keys
-        ]
+        self._single: set[str] = set()
+        if policy.on_key_in_use != "allow":
+            self._single = {key.name for key in policy.all_keys if key.unique}
 
     def logged_call(self, scope: str, key: str) -> tuple[str, Outcome] | None:
         """Return the text of a call that is logged under a key, and its outcome."""
@@ -224,7 +224,7 @@ class Transaction:
 
     def fill(self, index: ContactIndex) -> None:
         """Write all contacts of an index, at their places; there are none yet."""
-        changes = all_changes(index)
+        changes = changed_contacts(index)
         pairs, table = changes.contacts, self._tables.contacts
         for start in range(0, len(pairs), _CHUNK):
             self.write_changes(StagedChanges(pairs[start : start + _CHUNK]))
@@ -266,7 +266,7 @@ class Transaction:
                 (now.contact.scope, key, form)
                 for was, now in pairs
                 if now is not None
-                for key, form, _is_single in self._forms_gained(was, now)
+                for key, form in gained_forms(self.view.keys, was, now)
             ]
             self.view.lock(gained)
 
@@ -381,7 +381,7 @@ class Transaction:
             }
             for was, now in pairs
             if was is not None
-            for key, form, _is_single in self._forms_gained(now, was)
+            for key, form in gained_forms(self.view.keys, now, was)
         ]
         if gone:
             self._statements.delete_form.many(self._connection, gone)
@@ -394,26 +394,15 @@ class Transaction:
                 "scope": now.contact.scope,
                 "key": key,
                 "form": form_text(form),
-                "slot": 0 if is_single else place,
+                "slot": 0 if key in self._single else place,
                 "contact": place,
             }
             for was, now, given in rows
             for place in (now.place if given is None else given,)
-            for key, form, is_single in self._forms_gained(was, now)
+            for key, form in gained_forms(self.view.keys, was, now)
         ]
         if new:
             self._statements.insert_forms(self._connection, new)
-
-    def _forms_gained(
-        self, was: Placed | None, now: Placed
-    ) -> Iterator[tuple[str, str, bool]]:
-        """Yield key and form of what a contact holds, and an earlier one does not."""
-        former: Iterable[tuple[str, ...]] = was.forms if was else repeat(())
-        keys = zip(self.view.keys, self._is_single, strict=True)
-        for (key, is_single), held, before in zip(keys, now.forms, former):  # noqa: B905
-            for form in held if held != before else ():
-                if form not in before:
-                    yield key, form, is_single
 
     def _write_redirects(
         self, changes: StagedChanges, places: dict[Address, int]

@@ -7,9 +7,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, final
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, final
 
 from attrs import frozen
 
@@ -31,8 +31,8 @@ __all__ = [
     "Placed",
     "StagedChanges",
     "add_placed",
-    "all_changes",
     "changed_contacts",
+    "gained_forms",
     "snapshot",
     "staged_changes",
 ]
@@ -93,18 +93,22 @@ def staged_changes(stage: IndexStage) -> StagedChanges:
     return StagedChanges(contacts, redirects, dict(redo.former_places))
 
 
-def all_changes(index: ContactIndex) -> StagedChanges:
+def gained_forms(
+    keys: Iterable[str], was: Placed | None, now: Placed
+) -> Iterator[tuple[str, str]]:
     """
-    Return an index as the changes of an empty one, the contacts by creation.
+    Yield key and form of what a contact holds, and an earlier state of it does not.
 
-    >>> from upsertcore.store.contact_index import ContactIndex
-    >>> all_changes(ContactIndex(["email"])).contacts
-    ()
+    Args:
+        keys: The names of the keys, in the order of the forms.
+        was: The contact before; None for a new one.
+        now: The contact.
     """
-    rows = [row for by_id in index.rows.values() for row in by_id.values()]
-    placed: Any = sorted(map(_placed, rows), key=attrgetter("place"))
-    contacts = tuple([(None, one) for one in placed])
-    return StagedChanges(contacts, dict(index.redirects), dict(index.former_places))
+    former: Iterable[tuple[str, ...]] = was.forms if was else repeat(())
+    for key, held, before in zip(keys, now.forms, former):  # noqa: B905 - repeat(())
+        for form in held if held != before else ():
+            if form not in before:
+                yield key, form
 
 
 def add_placed(index: ContactIndex, place: int, parts: Parts, forms: Forms) -> None:
@@ -150,17 +154,20 @@ def snapshot(index: ContactIndex) -> Snapshot:
     return rows, dict(index.redirects), dict(index.former_places)
 
 
-def changed_contacts(before: Snapshot, index: ContactIndex) -> StagedChanges:
+_NOTHING: Snapshot = {}, {}, {}
+
+
+def changed_contacts(index: ContactIndex, before: Snapshot = _NOTHING) -> StagedChanges:
     """
     Return what has changed in an index.
 
     Args:
-        before: What it held before.
         index: The index.
+        before: What it held before; nothing by default.
 
     >>> from upsertcore.store.contact_index import ContactIndex
     >>> index = ContactIndex(["email"])
-    >>> changed_contacts(snapshot(index), index).contacts
+    >>> changed_contacts(index, snapshot(index)).contacts
     ()
     """
     former, redirects, places = before
