@@ -342,6 +342,7 @@ PACKAGES = (
     *("policy", "normalize", "matching", "rules", "book"),
     *("values", "model", "engine", "store"),
     *("profiles", "evaluation", "replay", "spark", "laws", "testing", "cli"),
+    *("sql", "files"),
 )
 
 

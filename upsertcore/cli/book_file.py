@@ -31,7 +31,7 @@ from attrs import define, field
 
 from upsertcore.book.loading import rows_of
 from upsertcore.cli.atomic_write import AtomicFile, defer_interrupt, folder_lock
-from upsertcore.cli.json_rows import parse_json
+from upsertcore.files.json_rows import parse_json
 from upsertcore.model.contact import Contact
 from upsertcore.values import show_value
 

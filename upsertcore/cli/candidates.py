@@ -23,9 +23,9 @@ from attrs import frozen
 
 from upsertcore.cli.profile_session import InvalidUsage, open_session
 from upsertcore.cli.refusal_counts import problems
-from upsertcore.cli.row_types import Columns, InputRow
 from upsertcore.cli.upsert_rows import ProgressBar, Run
 from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbered_ids
+from upsertcore.files.rows import Columns, InputRow
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles import BY_NAME
 from upsertcore.values import show_value

@@ -43,7 +43,6 @@ from upsertcore.cli.exit_status import (
     output_console,
     report_errors,
 )
-from upsertcore.cli.json_rows import parse_json
 from upsertcore.cli.output import contact_line, contact_table, plan_tables, printable
 from upsertcore.cli.profile_session import (
     InvalidUsage,
@@ -51,9 +50,10 @@ from upsertcore.cli.profile_session import (
     open_session,
     parse_pairs,
 )
-from upsertcore.cli.row_types import Columns
 from upsertcore.cli.upsert_rows import ProgressBar, Run, open_input
 from upsertcore.errors import InvalidField
+from upsertcore.files.json_rows import parse_json
+from upsertcore.files.rows import Columns
 from upsertcore.laws import card
 from upsertcore.model.contact import Contact
 from upsertcore.profiles import BY_NAME, Rejected

@@ -23,7 +23,7 @@ from rich.console import Console
 from upsertcore.cli.book_file import BadBook
 from upsertcore.cli.output import printable
 from upsertcore.cli.profile_session import InvalidUsage
-from upsertcore.cli.row_types import Columns, UnreadableFile
+from upsertcore.files.rows import Columns, UnreadableFile
 
 __all__ = [
     "CommandError",

@@ -28,10 +28,10 @@ from rich.progress import (
 )
 
 from upsertcore.cli.atomic_write import AtomicFile
-from upsertcore.cli.input_files import read_rows
 from upsertcore.cli.output import RunCounts, outcome_line, refused_line
 from upsertcore.cli.refusal_counts import problem_kind, problems
-from upsertcore.cli.row_types import Columns, InputRow
+from upsertcore.files.reading import read_rows
+from upsertcore.files.rows import Columns, InputRow
 from upsertcore.profiles import Profile
 
 __all__ = ["PROGRESS_INTERVAL", "ProgressBar", "Run", "open_input", "standard_input"]

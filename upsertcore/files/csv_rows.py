@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from upsertcore.cli.row_types import BadHeader, Columns, InputRow, UnreadableFile
+from upsertcore.files.rows import BadHeader, Columns, InputRow, UnreadableFile
 from upsertcore.values import show_value
 
 __all__ = ["is_text", "read_csv"]

@@ -15,9 +15,9 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
-from upsertcore.cli.csv_rows import read_csv
-from upsertcore.cli.json_rows import read_json_array, read_json_lines
-from upsertcore.cli.row_types import Columns, InputRow
+from upsertcore.files.csv_rows import read_csv
+from upsertcore.files.json_rows import read_json_array, read_json_lines
+from upsertcore.files.rows import Columns, InputRow
 
 __all__ = ["read_rows"]
 

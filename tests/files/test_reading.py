@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsertcore.cli.input_files import read_rows
-from upsertcore.cli.json_rows import parse_json
-from upsertcore.cli.row_types import BadHeader, Columns, InputRow, UnreadableFile
+from upsertcore.files.json_rows import parse_json
+from upsertcore.files.reading import read_rows
+from upsertcore.files.rows import BadHeader, Columns, InputRow, UnreadableFile
 
 
 def input_rows(content: bytes, name: str = "-", **rename: str) -> list[InputRow]:

@@ -19,8 +19,8 @@ from typing import Any
 
 from attrs import Factory, define
 
-from upsertcore.cli.csv_rows import is_text
-from upsertcore.cli.row_types import Columns, InputRow, UnreadableFile
+from upsertcore.files.csv_rows import is_text
+from upsertcore.files.rows import Columns, InputRow, UnreadableFile
 from upsertcore.values import MAX_DEPTH, show_value
 
 __all__ = ["parse_json", "read_json_array", "read_json_lines"]
