@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from attrs import define
+
 from upsertcore.files.rows import BadHeader, Columns, InputRow, UnreadableFile
 from upsertcore.values import show_value
 
@@ -45,8 +47,9 @@ def read_csv(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
     first = next(lines, "")
     delimiter = max(",;\t", key=first.count)
     csv.field_size_limit(_CELL_LIMIT)
-    reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
-    header = _header(reader, columns)
+    latest = _LatestLine(chain([first], lines))
+    reader = csv.reader(latest, delimiter=delimiter, strict=True)
+    names, header = _header(reader, columns)
     while True:
         line = reader.line_num + 1
         try:
@@ -60,11 +63,12 @@ def read_csv(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
                 raise _unclosed_quote(
                     line, last + sum(1 for _ in lines), error
                 ) from error
-            yield InputRow(line, error=f"is not valid CSV: {error}")
+            problem, raw = f"is not valid CSV: {error}", latest.text.rstrip("\r\n")
+            yield InputRow(line, error=problem, source=(names, [raw]))
             continue
         cells = [cell.strip() for cell in cells]
         if any(cells):
-            yield _row(line, header, cells, reader.line_num)
+            yield _row(line, (names, cells), header, reader.line_num)
 
 
 def _unclosed_quote(line: int, last: int, error: csv.Error) -> UnreadableFile:
@@ -73,8 +77,29 @@ def _unclosed_quote(line: int, last: int, error: csv.Error) -> UnreadableFile:
     return UnreadableFile(f"{problem} ({error}); {unread} not read")
 
 
-def _header(reader: Iterator[list[str]], columns: Columns) -> list[str | None]:
-    """Return the field of each column; None drops it, "" allows blank cells only."""
+@define
+class _LatestLine:
+    """Lines, with the latest one that was read."""
+
+    lines: Iterator[str]
+    text: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.text = next(self.lines)
+        return self.text
+
+
+def _header(
+    reader: Iterator[list[str]], columns: Columns
+) -> tuple[list[str], list[str | None]]:
+    """
+    Return the columns, and the field of each.
+
+    None drops a column, "" allows blank cells only.
+    """
     try:
         cells = [cell.strip() for cell in next(reader, [])]
     except csv.Error as error:
@@ -90,26 +115,34 @@ def _header(reader: Iterator[list[str]], columns: Columns) -> list[str | None]:
             raise BadHeader(f"column {show_value(name)} is not UTF-8 text")
     # A blank name that the input does not have comes from --map: it drops the column.
     dropped = [name == "" != cell for name, cell in zip(names, cells, strict=True)]
-    return [None if drop else name for drop, name in zip(dropped, names, strict=True)]
+    pairs = zip(dropped, names, strict=True)
+    return cells, [None if drop else name for drop, name in pairs]
 
 
-def _row(line: int, header: list[str | None], cells: list[str], last: int) -> InputRow:
+def _row(
+    line: int,
+    source: tuple[list[str], list[str]],
+    header: list[str | None],
+    last: int,
+) -> InputRow:
+    cells = source[1]
     if len(cells) != len(header):
         error = f"has {len(cells)} cells, but the header has {len(header)}"
         if last > line:
             # A quote that opens in one row and closes in another joins them.
             error += f"; it ends on line {last}"
-        return InputRow(line, error=error)
+        return InputRow(line, error=error, source=source)
     if not all(map(is_text, cells)):
-        return InputRow(line, error="is not UTF-8 text")
+        return InputRow(line, error="is not UTF-8 text", source=source)
     fields = {
         name: cell
         for name, cell in zip(header, cells, strict=True)
         if cell and name is not None
     }
     if "" in fields:
-        return InputRow(line, error="has a value in an unnamed column")
-    return InputRow(line, fields, cells=True)
+        problem = "has a value in an unnamed column"
+        return InputRow(line, error=problem, source=source)
+    return InputRow(line, fields, cells=True, source=source)
 
 
 def is_text(text: str) -> bool:

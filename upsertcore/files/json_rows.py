@@ -102,12 +102,13 @@ def _rows(texts: Iterator[tuple[int, str]], columns: Columns) -> Iterator[InputR
     columns.complete = False
     for line, text in texts:
         if not is_text(text):
-            yield InputRow(line, error="is not UTF-8 text")
+            yield InputRow(line, error="is not UTF-8 text", source=text)
             continue
         try:
-            yield InputRow(line, _rename(parse_json(text), columns))
+            payload = _rename(parse_json(text), columns)
+            yield InputRow(line, payload, source=text)
         except ValueError as error:
-            yield InputRow(line, error=str(error))
+            yield InputRow(line, error=str(error), source=text)
 
 
 def _rename(payload: Any, columns: Columns) -> Any:

@@ -7,14 +7,24 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
 from upsertcore.values import show_value
 
-__all__ = ["BadHeader", "Columns", "InputRow", "UnreadableFile", "format_names"]
+__all__ = [
+    "REASON",
+    "BadHeader",
+    "Columns",
+    "InputRow",
+    "UnreadableFile",
+    "format_names",
+]
+
+REASON = "#reason"
+"""The column in which rejects have the reason of each row; it is never a field."""
 
 _MAX_NAMES = 12
 
@@ -47,6 +57,8 @@ class InputRow:
         payload: Text cells by column (CSV), or the parsed JSON; None with an error.
         error: Why it cannot be read; blank otherwise.
         cells: True if the payload is text cells.
+        source: The row as it is in the file: the header and the cells of a table, or
+            the text of an object; None if it has no such form.
 
     >>> InputRow(2, {"email": "a@x.org"}, cells=True).error
     ''
@@ -56,6 +68,11 @@ class InputRow:
     payload: Any = None
     error: str = ""
     cells: bool = False
+    source: tuple[Sequence[str], Sequence[str]] | str | None = None
+
+
+def _with_reason(rename: Mapping[str, str]) -> Mapping[str, str]:
+    return {REASON: "", **rename}
 
 
 @define
@@ -75,7 +92,7 @@ class Columns:
     (['email', 'city'], '')
     """
 
-    rename: Mapping[str, str]
+    rename: Mapping[str, str] = field(converter=_with_reason)
     reserved: frozenset[str] = frozenset()
     complete: bool = True
     _seen_names: dict[str, None] = Factory(dict)
@@ -113,7 +130,8 @@ class Columns:
 
     def missing(self) -> str:
         """Return a message about columns to rename that are not present, or ""."""
-        absent = [name for name in self.rename if name not in self._seen_names]
+        known = {REASON, *self._seen_names}
+        absent = [name for name in self.rename if name not in known]
         if not absent:
             return ""
         message = f"--map: no column {format_names(absent)}"
