@@ -145,13 +145,11 @@ def run_command(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_first_command_reports_every_row_of_the_sample(tmp_path: Path) -> None:
-    job = commands()[0].replace("\\\n", "").splitlines()[1]
-    command, _, status = job.partition("||")
+    command = commands()[0].replace("\\\n", "").splitlines()[1]
     process = run_command(command, tmp_path)
     reported = (tmp_path / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
 
-    assert process.returncode == 1
-    assert status.split() == ["test", "$?", "-eq", "1"]
+    assert process.returncode == 0
     for line in ("created", "updated", "unchanged", "refused: ", "withheld: phone"):
         assert line in process.stdout
     assert len(reported) == 5_000

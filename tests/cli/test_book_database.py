@@ -46,7 +46,7 @@ def test_run_writes_contacts_outcomes_and_profile(folder: Path) -> None:
     assert len(lines(folder / "o.jsonl")) == 4
     assert "created" in result.output
     assert "unchanged" in again.output
-    assert "match" in run("show", "b.db", "--policy").output
+    assert "match" in run("policy", "b.db", "--toml").output
     shown = run("show", "b.db", "--json").output.splitlines()
     assert [json.loads(line)["fields"]["email"] for line in shown] == stored()
     found = run("show", "b.db", "--key", "email=bob@x.org").output
@@ -120,10 +120,11 @@ def test_run_that_is_interrupted_early_leaves_nothing() -> None:
 
 def test_file_that_fails_after_a_part_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(book_database, "_ROWS", 2)
-    words = ("upsert", "anduin", "in.csv", "missing.csv", *SET, "--book", "b.db")
+    Path("unclosed.csv").write_text('email,note\n"b@x.org,x\n', encoding="utf-8")
+    words = ("upsert", "anduin", "in.csv", "unclosed.csv", *SET, "--book", "b.db")
     result = run(*words, code=2)
 
-    assert "missing.csv: No such file" in result.output
+    assert "unclosed.csv: line 2" in result.output
     assert "b.db (the first 4 rows) was written" in result.output
 
 

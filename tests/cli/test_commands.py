@@ -85,6 +85,7 @@ class TestUpsert:
         run("upsert", "Anduin", "in.csv", "--outcomes", "o.jsonl", *SET, code=1)
         _created, refused, updated, _ = lines(folder / "o.jsonl")
         updated.pop("id")
+        before = updated.pop("before")
 
         assert refused == {
             "file": "in.csv",
@@ -99,12 +100,15 @@ class TestUpsert:
             "line": 4,
             "result": "updated",
             "status": 200,
+            "scope": "f1",
+            "version": 2,
             "matched_by": "email",
             "changes": {"note": ["first", "second"]},
             "withheld": [],
             "ignored": {"email": "on_create"},
             "also_matched": [],
         }
+        assert before["fields"]["note"] == "first"
 
     def test_outcome_of_an_unreadable_row_has_a_reason_alone(
         self, folder: Path
@@ -591,19 +595,10 @@ class TestShow:
         assert folder.exists()
         words = ("--book", "l.jsonl", "--set", "locationId=L1", "--set", "region=US")
         run("upsert", "LeadConnector", "-", *words, stdin=b"email\na@x.org\n")
-        text = run("show", "l.jsonl", "--policy").output
+        text = run("policy", "l.jsonl", "--toml").output
         policy = Policy.from_toml(text, allow_imports=True)
 
         assert policy == LeadConnector(placeholders=True, region="US").policy
-
-    def test_book_without_a_policy_is_an_error_that_says_why(
-        self, folder: Path
-    ) -> None:
-        former = '{"format": "upsertcore book 1", "profile": "Anduin", "options": {}}'
-        (folder / "b.jsonl").write_text(former, encoding="utf-8")
-        message = "--policy: the book has none: an earlier version wrote it"
-
-        assert message in run("show", "b.jsonl", "--policy", code=2).output
 
     @pytest.mark.parametrize(
         ("words", "message"),

@@ -117,7 +117,11 @@ class DatabaseBook:
         return self.name
 
     def begin(
-        self, profile: Profile, name: str, options: Mapping[str, str]
+        self,
+        profile: Profile,
+        name: str,
+        options: Mapping[str, str],
+        policy: str | None,
     ) -> tuple[Any, ...]:
         """
         Let a profile use this book, and begin to write.
@@ -126,19 +130,22 @@ class DatabaseBook:
             profile: The profile.
             name: Its name.
             options: Its options, which the next run uses as defaults.
+            policy: Its policy as text; None if a function of it has no name.
 
         Returns:
             Where contacts are not as the policy would store them now, if they were
             stored under another policy or other versions of the normalisers.
         """
-        policy = profile.policy.to_toml()
         origin = origin_of(policy)
         with self.errors():
             book = self.use(profile)
             book.create_tables()
-            is_current = all(self.head.get(part) == origin[part] for part in origin)
+            is_current = policy is not None and all(
+                self.head.get(part) == origin[part] for part in origin
+            )
             conflicts = () if is_current or not self.head else book.check()
-            head = {"profile": name, "options": dict(options), "policy": policy}
+            head: dict[str, Any] = {"profile": name, "options": dict(options)}
+            head |= {} if policy is None else {"policy": policy}
             self._begin(profile)
             self._write_head(json.dumps(head | origin))
         return conflicts

@@ -36,13 +36,18 @@ from upsertcore.model.contact import Contact
 from upsertcore.values import show_value
 
 __all__ = [
+    "OWN",
     "BadBook",
     "BookReader",
+    "check_owner",
     "file_identity",
     "is_database",
     "origin_of",
     "save_book",
 ]
+
+OWN = "policy"
+"""What a book is of, if it is of no profile."""
 
 _FORMAT_1, _FORMAT = "upsertcore book 1", "upsertcore book 2"
 _TRAILER_FIELDS = {"contacts", "sha256"}
@@ -84,6 +89,8 @@ class BookReader:
     policy: str | None = field(init=False)
     origin: dict[str, Any] = field(init=False)
     line: int = field(init=False, default=1)
+    checksum: str | None = field(init=False, default=None)
+    """What the last line must have; None until all lines were read."""
     _head: bytes = field(init=False)
     _has_trailer: bool = field(init=False)
 
@@ -123,8 +130,9 @@ class BookReader:
                 continue
             digest.update(line)
             yield row
+        self.checksum = digest.hexdigest()
         if self._has_trailer:
-            self._check_trailer(trailer, digest.hexdigest())
+            self._check_trailer(trailer, self.checksum)
 
     def _check_trailer(self, trailer: Any, checksum: str) -> None:
         """Compare the closing line with the lines before it."""
@@ -149,6 +157,27 @@ def _parse_line(number: int, line: bytes) -> Any:
         raise BadBook(f"line {number}: is not UTF-8 text") from None
     except ValueError as error:
         raise BadBook(f"line {number}: {error}") from None
+
+
+def check_owner(owner: str, expected: str) -> None:
+    """
+    Check that a book is of a profile.
+
+    Args:
+        owner: What the book names; "policy" for a policy of its user's own.
+        expected: The profile.
+
+    Raises:
+        BadBook: If it is of another one.
+
+    >>> check_owner("policy", "Anduin")
+    Traceback (most recent call last):
+    ...
+    upsertcore.cli.book_file.BadBook: is a book of a policy, not of Anduin
+    """
+    if owner != expected:
+        names = [f"a {OWN}" if name == OWN else name for name in (owner, expected)]
+        raise BadBook("is a book of {}, not of {}".format(*names))
 
 
 def origin_of(policy: str | None) -> dict[str, Any]:
@@ -212,6 +241,7 @@ def save_book(
     expected: tuple[int, ...] | None,
     on_replaced: Callable[[], object] = lambda: None,
     policy: str | None = None,
+    before_replaced: Callable[[str], object] = lambda _checksum: None,
 ) -> None:
     """
     Replace a book file, or leave it unchanged.
@@ -224,6 +254,8 @@ def save_book(
         expected: The :func:`file_identity` of the file when it was read.
         on_replaced: Called once the book is replaced, before Ctrl-C can end the run.
         policy: The policy of the contacts as text, for readers; None for none.
+        before_replaced: Called with the checksum of the new book before it is in place;
+            what it raises leaves the book as it is.
 
     Raises:
         BadBook: If the file has changed since it was read.
@@ -241,12 +273,14 @@ def save_book(
             digest.update(line)
             file.write(line)
             count += 1
-        file.write(_line({"contacts": count, "sha256": digest.hexdigest()}))
+        checksum = digest.hexdigest()
+        file.write(_line({"contacts": count, "sha256": checksum}))
         file.sync()
         with folder_lock(Path(os.path.realpath(path)).parent), defer_interrupt():
             if file_identity(path) != expected:
                 problem = "was changed by another program during this run"
                 raise BadBook(f"{problem}; run the command again")
+            before_replaced(checksum)
             file.replace()
             on_replaced()
         file.sync_folder()

@@ -1,34 +1,21 @@
-"""
-The candidates of an evaluation: a profile by name, or a policy from a file or module.
-
-Rules:
-    ``NAME.toml`` is a policy as text, ``module:attribute`` one in a module; any other
-    name is a profile.
-    A text imports nothing; a module may read one that does.
-    An error while the module is imported is reported in one line.
-"""
+"""The candidates of an evaluation: profiles and policies, each with an empty book."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib import import_module
-from operator import attrgetter
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from upsertcore.cli.profile_session import InvalidUsage, open_session
+from upsertcore.cli.book_file import OWN
+from upsertcore.cli.policy_names import Source, load_source
+from upsertcore.cli.profile_session import open_session
 from upsertcore.cli.refusal_counts import problems
 from upsertcore.cli.upsert_rows import ProgressBar, Run
 from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbered_ids
 from upsertcore.files.rows import Columns, InputRow
-from upsertcore.policy.policy import Policy
-from upsertcore.profiles import BY_NAME
-from upsertcore.values import show_value
 
 __all__ = ["Candidate", "load_candidates"]
 
@@ -77,37 +64,34 @@ def load_candidates(
     >>> send(candidate.payload(InputRow(2, {"email": "ada@x.org"}, cells=True))).result
     'created'
     """
-    profile_names = {name.lower(): name for name in BY_NAME}
-    profiles = [profile_names.get(name.lower()) for name in names]
-    all_settings = {word for profile in profiles for word in _settings(profile)}
-    candidates = []
     flags = ("POLICY", "--compare")
-    for flag, name, profile in zip(flags, names, profiles, strict=False):
-        settings = _settings(profile)
+    sources = [load_source(*pair) for pair in zip(flags, names, strict=False)]
+    all_settings = {word for source in sources for word in _settings(source)}
+    candidates = []
+    for source in sources:
+        settings = _settings(source)
         constants = {
             n: value
             for n, value in sets.items()
             if n not in all_settings or n in settings
         }
-        if profile is None:
-            candidates.append(
-                _policy_candidate(name, _load_policy(flag, name), constants)
-            )
+        if source.profile == OWN:
+            candidates.append(_policy_candidate(source, constants))
         else:
-            candidates.append(_profile_candidate(name, profile, constants, bar))
+            candidates.append(_profile_candidate(source, constants, bar))
     return candidates
 
 
-def _settings(profile: str | None) -> set[str]:
+def _settings(source: Source) -> set[str]:
     """Return the names of the options and parameters of a profile."""
-    return {*BY_NAME[profile].path, *BY_NAME[profile].options} if profile else set()
+    return set() if source.profile == OWN else {*source.make.path, *source.make.options}
 
 
 def _profile_candidate(
-    name: str, profile: str, sets: TextMapping, bar: ProgressBar
+    source: Source, sets: TextMapping, bar: ProgressBar
 ) -> Candidate:
-    session, profile_class = open_session(profile, None, sets, bar), BY_NAME[profile]
-    run = Run(session.profile, session.path, session.constants, Columns({}), None)
+    session, profile_class = open_session(source, None, sets, bar), source.make
+    run = Run(session.profile, session.path, session.constants, Columns({}))
     options = {
         name: profile_class.options[name](word)
         for name, word in session.options.items()
@@ -128,43 +112,14 @@ def _profile_candidate(
 
         return instance.book, send
 
-    return Candidate(name, begin, run.payload, session.profile.path)
+    return Candidate(source.name, begin, run.payload, session.profile.path)
 
 
-def _policy_candidate(name: str, policy: Policy, constants: TextMapping) -> Candidate:
-    return Candidate(
-        name, partial(new_side, policy), lambda row: {**row.payload, **constants}
-    )
+def _policy_candidate(source: Source, constants: TextMapping) -> Candidate:
+    profile = source.make()
 
+    def payload(row: InputRow) -> Any:
+        patch = profile.from_row(row.payload) if row.cells else row.payload
+        return {**patch, **profile.from_row(constants)}
 
-def _load_policy(flag: str, name: str) -> Policy:
-    """Read or import a policy, or call the function that returns one."""
-    if name.endswith(".toml"):
-        return _read_policy(flag, name)
-    module, colon, attribute = name.partition(":")
-    if not (colon and module and attribute):
-        names = ", ".join(BY_NAME)
-        problem = f"is not a profile ({names}), a file NAME.toml or module:attribute"
-        raise InvalidUsage(f"{flag}: {name!r} {problem}")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        policy: Any = attrgetter(attribute)(import_module(module))
-        if not isinstance(policy, Policy) and callable(policy):
-            policy = policy()
-    except (Exception, SystemExit) as error:
-        raise InvalidUsage(
-            f"{flag}: {name}: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(policy, Policy):
-        expected = "must be a Policy, or a function without arguments that returns one"
-        raise InvalidUsage(f"{flag}: {name}: {expected}, not {show_value(policy)}")
-    return policy
-
-
-def _read_policy(flag: str, name: str) -> Policy:
-    try:
-        return Policy.from_toml(Path(name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, ModuleNotFoundError) as error:
-        raise InvalidUsage(f"{flag}: {name}: {error}") from error
+    return Candidate(source.name, partial(new_side, source.make.policy), payload)

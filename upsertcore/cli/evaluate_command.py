@@ -28,9 +28,9 @@ from upsertcore.cli.exit_status import (
     output_console,
     report_errors,
 )
-from upsertcore.cli.profile_session import InvalidUsage, parse_pairs
 from upsertcore.cli.refusal_counts import problem_kind
 from upsertcore.cli.upsert_rows import ProgressBar, open_input
+from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.evaluation import Report, compare, evaluate_records
 from upsertcore.evaluation.report import blank_figure, save
 from upsertcore.files.reading import read_rows

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from upsertcore.cli.book_file import BadBook
 from upsertcore.cli.output import printable
-from upsertcore.cli.profile_session import InvalidUsage
+from upsertcore.cli.usage import InvalidUsage
 from upsertcore.files.rows import Columns, UnreadableFile
 
 __all__ = [

@@ -20,10 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from upsertcore.cli.refusal_counts import RefusalCounts
-from upsertcore.engine.outcome import Change, Outcome
+from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.model.contact import Contact
-from upsertcore.profiles import Response
 from upsertcore.values import thaw
 
 if TYPE_CHECKING:
@@ -34,14 +33,14 @@ __all__ = [
     "cell",
     "contact_line",
     "contact_table",
+    "json_line",
     "make_table",
-    "outcome_line",
     "plan_tables",
     "printable",
-    "refused_line",
 ]
 
 
+_RESULTS = "created", "updated", "unchanged"
 _RATE_WIDTH = len("9,999,999")
 _REASONS = {"blocked": "a placeholder; --set placeholders=false accepts it"}
 
@@ -90,10 +89,22 @@ class RunCounts:
         """Count a refused row under the kinds of its problems."""
         self.reasons.add(problems, place)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as plain values, ready for JSON."""
+        results = {name: self.results[name] for name in _RESULTS}
+        return {
+            "rows": self.rows,
+            **results,
+            "refused": self.refused,
+            "reasons": self.reasons.to_list(),
+            "withheld": dict(self.withheld),
+            "ignored": dict(self.ignored),
+        }
+
     def print(self, console: Console, seconds: float) -> None:
         """Print the summary table of a run."""
         grid = _grid("rows", "")
-        for result in ("created", "updated", "unchanged"):
+        for result in _RESULTS:
             grid.add_row(result, f"{self.results[result]:,}")
         grid.add_row("refused", f"{self.refused:,}")
         parts = (
@@ -120,7 +131,7 @@ def cell(value: Any) -> Text:
         return value
     if value is None:
         return Text("")
-    text = value if isinstance(value, str) else _json(thaw(value))
+    text = value if isinstance(value, str) else json_line(thaw(value))
     return Text(printable(text))
 
 
@@ -177,38 +188,7 @@ def plan_tables(plan: Plan) -> list[Table]:
     return tables
 
 
-def outcome_line(place: Mapping[str, Any], status: int, outcome: Outcome) -> str:
-    """Return the JSON line of an accepted row."""
-    return _json(
-        {
-            **place,
-            "result": outcome.result,
-            "status": status,
-            "id": outcome.contact.id,
-            "matched_by": outcome.matched_by,
-            "changes": {entry.field: _pair(entry) for entry in outcome.changes},
-            "withheld": [entry.to_dict() for entry in outcome.withheld],
-            "ignored": dict(outcome.ignored),
-            "also_matched": list(outcome.also_matched),
-        }
-    )
-
-
-def _pair(change: Change) -> list[Any]:
-    return [thaw(change.before), thaw(change.after)]
-
-
-def refused_line(
-    place: Mapping[str, Any], reason: str, response: Response | None = None
-) -> str:
-    """Return the JSON line of a refused row."""
-    line = {**place, "result": "refused", "reason": reason}
-    if response is not None:
-        line |= {"status": response.status, "body": response.body}
-    return _json(line)
-
-
-def contact_table(contacts: Iterable[Contact]) -> Table:
+def contact_table(contacts: Iterable[Contact], title: str = "contacts") -> Table:
     """Return a table of contacts: metadata, and the fields, one per line."""
     rows = [
         (
@@ -224,7 +204,7 @@ def contact_table(contacts: Iterable[Contact]) -> Table:
         )
         for contact in contacts
     ]
-    table = make_table("contacts", ["contact", "fields"], rows)
+    table = make_table(title, ["contact", "fields"], rows)
     table.show_lines = True
     return table
 
@@ -235,9 +215,15 @@ def _field(contact: Contact, name: str) -> Text:
 
 def contact_line(contact: Contact) -> str:
     """Return the JSON line of a contact."""
-    return _json(contact.to_dict())
+    return json_line(contact.to_dict())
 
 
-def _json(value: Any) -> str:
+def json_line(value: Any) -> str:
+    r"""
+    Return a value as JSON in one line, without control characters.
+
+    >>> print(json_line({"a": "\x7f"}))
+    {"a": "\u007f"}
+    """
     text = json.dumps(value, ensure_ascii=False)
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -137,6 +137,22 @@ class RefusalCounts:
             if name and len(entry.names) <= _MAX_NAMES:
                 entry.names[name] = None
 
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return the kinds, the most frequent first, as plain values."""
+        ordered = sorted(self._counts.items(), key=lambda item: -item[1].count)
+        kinds = [
+            {
+                "reason": text,
+                "count": entry.count,
+                "fields": [*entry.names],
+                "first": [{"file": file, "line": line} for file, line in entry.lines],
+            }
+            for text, entry in ordered
+        ]
+        return kinds + [{"reason": "other", "count": self._overflow}] * bool(
+            self._overflow
+        )
+
     def summary(self) -> Iterator[tuple[str, int]]:
         """Yield the most frequent kinds with their first lines, and their counts."""
         ordered = sorted(self._counts.items(), key=lambda item: -item[1].count)

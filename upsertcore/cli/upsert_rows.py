@@ -27,14 +27,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from upsertcore.cli.atomic_write import AtomicFile
-from upsertcore.cli.output import RunCounts, outcome_line, refused_line
+from upsertcore.cli.outcome_file import OutcomeFile
+from upsertcore.cli.output import RunCounts
 from upsertcore.cli.refusal_counts import problem_kind, problems
+from upsertcore.cli.rejects import Rejects
 from upsertcore.files.reading import read_rows
 from upsertcore.files.rows import Columns, InputRow
-from upsertcore.profiles import Profile
+from upsertcore.profiles import Profile, Response
 
-__all__ = ["PROGRESS_INTERVAL", "ProgressBar", "Run", "open_input", "standard_input"]
+__all__ = [
+    "PROGRESS_INTERVAL",
+    "ProgressBar",
+    "Run",
+    "check_readable",
+    "open_input",
+    "standard_input",
+]
 
 T = TypeVar("T")
 
@@ -156,6 +164,23 @@ def open_input(name: str) -> Iterator[tuple[BinaryIO, Callable[[], int], int | N
         yield stream, raw.tell if raw.seekable() else lambda: 0, size
 
 
+def check_readable(names: Iterable[str]) -> None:
+    """
+    Check that files can be read, before work begins.
+
+    Args:
+        names: The paths; a pipe is not opened, since that takes what it has.
+
+    Raises:
+        OSError: If one cannot.
+    """
+    for name in names:
+        path = Path(name)
+        if name != "-" and (path.is_file() or path.is_dir() or not path.exists()):
+            with path.open("rb"):
+                pass
+
+
 @frozen
 class Run:
     """
@@ -167,6 +192,7 @@ class Run:
         constants: Cells set in every row.
         columns: How columns are renamed.
         outcomes: The file of one line per row, None for none.
+        rejects: The file of refused rows, None for none.
         counts: The counts of the run.
         after_row: Called after each row.
     """
@@ -175,9 +201,15 @@ class Run:
     path: Mapping[str, Any]
     constants: Mapping[str, str]
     columns: Columns
-    outcomes: AtomicFile | None
+    outcomes: OutcomeFile | None = None
+    rejects: Rejects | None = None
     counts: RunCounts = Factory(RunCounts)
     after_row: Callable[[], object] = bool
+
+    @property
+    def files(self) -> list[OutcomeFile | Rejects]:
+        """The files that the run writes."""
+        return [file for file in (self.outcomes, self.rejects) if file is not None]
 
     def process_file(self, name: str, bar: ProgressBar) -> None:
         """
@@ -198,16 +230,29 @@ class Run:
     def _process_row(self, place: Mapping[str, Any], row: InputRow) -> None:
         if row.error:
             self.counts.refuse([(problem_kind(row.error), "")], place)
-            self._write_outcome(refused_line, place, row.error)
+            self._refuse(place, row, row.error)
             return
         payload = self.payload(row)
         response = self.profile.upsert(payload, **self.path)
         if response.outcome is None:
             self.counts.refuse(problems(response, payload), place)
-            self._write_outcome(refused_line, place, response.reason, response)
+            self._refuse(place, row, response.reason, response)
         else:
             self.counts.accept(response.outcome)
-            self._write_outcome(outcome_line, place, response.status, response.outcome)
+            if self.outcomes is not None:
+                self.outcomes.add(place, response.outcome, status=response.status)
+
+    def _refuse(
+        self,
+        place: Mapping[str, Any],
+        row: InputRow,
+        reason: str,
+        response: Response | None = None,
+    ) -> None:
+        if self.outcomes is not None:
+            self.outcomes.refuse(place, reason, response)
+        if self.rejects is not None:
+            self.rejects.add(place["file"], row, reason)
 
     def payload(self, row: InputRow) -> Any:
         """Return the payload of a readable row, constants included."""
@@ -215,13 +260,6 @@ class Run:
         if not self.constants or not isinstance(payload, dict):
             return payload
         return _overlay(payload, self.profile.from_row(self.constants))
-
-    def _write_outcome(self, line: Callable[..., str], *args: Any) -> None:
-        """Write a line; it is formatted only if there is an outcomes file."""
-        if self.outcomes is not None:
-            # Write a lone surrogate as \udxxx, its JSON escape.
-            text = f"{line(*args)}\n"
-            self.outcomes.write(text.encode(errors="backslashreplace"))
 
 
 def _overlay(payload: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:

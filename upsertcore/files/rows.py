@@ -15,6 +15,7 @@ from attrs import Factory, define, field, frozen
 from upsertcore.values import show_value
 
 __all__ = [
+    "MARK",
     "REASON",
     "BadHeader",
     "Columns",
@@ -23,8 +24,11 @@ __all__ = [
     "format_names",
 ]
 
-REASON = "#reason"
-"""The column in which rejects have the reason of each row; it is never a field."""
+REASON, MARK = "#reason", "#book"
+"""
+The columns in which rejects have the reason of a row, and the mark of the run; they are
+never fields.
+"""
 
 _MAX_NAMES = 12
 
@@ -71,8 +75,8 @@ class InputRow:
     source: tuple[Sequence[str], Sequence[str]] | str | None = None
 
 
-def _with_reason(rename: Mapping[str, str]) -> Mapping[str, str]:
-    return {REASON: "", **rename}
+def _with_rejects(rename: Mapping[str, str]) -> Mapping[str, str]:
+    return {REASON: "", MARK: "", **rename}
 
 
 @define
@@ -92,7 +96,7 @@ class Columns:
     (['email', 'city'], '')
     """
 
-    rename: Mapping[str, str] = field(converter=_with_reason)
+    rename: Mapping[str, str] = field(converter=_with_rejects)
     reserved: frozenset[str] = frozenset()
     complete: bool = True
     _seen_names: dict[str, None] = Factory(dict)
@@ -130,7 +134,7 @@ class Columns:
 
     def missing(self) -> str:
         """Return a message about columns to rename that are not present, or ""."""
-        known = {REASON, *self._seen_names}
+        known = {REASON, MARK, *self._seen_names}
         absent = [name for name in self.rename if name not in known]
         if not absent:
             return ""

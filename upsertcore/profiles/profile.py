@@ -17,7 +17,7 @@ from attrs import frozen
 from upsertcore.book.book import Book
 from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
-from upsertcore.errors import Refused
+from upsertcore.errors import CreateRefused, Refused, UpdateRefused
 from upsertcore.policy.policy import Policy
 
 __all__ = ["Profile", "Rejected", "Response", "respond", "translate_refusals"]
@@ -148,6 +148,9 @@ def translate_refusals(
     """
     Call a function and translate refusals of the library to the system's own.
 
+    No system refuses to create or to update. Where the application has set its book to
+    do so, the response is a 409 that says so.
+
     Raises:
         Rejected: In place of any other ``Refused``.
 
@@ -158,5 +161,9 @@ def translate_refusals(
         return decide()
     except Rejected:
         raise
+    except (CreateRefused, UpdateRefused) as refusal:
+        creates = isinstance(refusal, CreateRefused)
+        reason = "no contact matches it" if creates else "would change a contact"
+        raise Rejected(409, {"message": reason}, f"patch: {reason}") from refusal
     except Refused as refusal:
         raise reject(refusal) from refusal
