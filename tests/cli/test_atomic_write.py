@@ -75,7 +75,8 @@ from pathlib import Path
 from click.testing import CliRunner
 from upsertcore.cli import main
 
-NAMES = ("atomic_write", "book_file", "commands", "profile_session")
+NAMES = ("atomic_write", "book_file", "book_session", "outcome_file")
+NAMES += ("profile_session", "upsert_command")
 MODULES = tuple(f"cli/{name}.py" for name in NAMES)
 words, row = sys.argv[1:], sys.stdin.read()
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -93,7 +94,7 @@ def run(left):
 
     def begin(frame, event, arg):
         nonlocal begun
-        begun |= frame.f_code.co_name == "_write_files"
+        begun |= frame.f_code.co_name == "write_files"
         return trace if begun and frame.f_code.co_filename.endswith(MODULES) else None
 
     sys.settrace(begin)
@@ -216,22 +217,32 @@ def test_full_standard_output_after_the_book_was_replaced_names_the_book(
     assert ["b.jsonl"] == file_names(folder)
 
 
-def test_outcomes_that_cannot_be_replaced_are_reported_with_the_book(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("failing", "written", "left"),
+    [("o.jsonl", "", []), ("b.jsonl", "; o.jsonl was written", ["o.jsonl"])],
+)
+def test_file_that_cannot_be_replaced_is_reported_with_those_that_were(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: str,
+    written: str,
+    left: list[str],
 ) -> None:
-    """The book is already replaced, and the message names it."""
+    """The outcomes come first; the next run removes those whose book never came."""
     replace = Path.replace
 
     def failing_replace(self: Path, target: Path) -> Path:
-        if target.name == "o.jsonl":
+        if target.name == failing:
             raise OSError(errno.EIO, "Input/output error")
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", failing_replace)
 
-    message = "Error: o.jsonl: Input/output error; b.jsonl was written\n"
+    message = f"Error: {failing}: Input/output error{written}\n"
     assert message == run(*UPSERT_WITH_OUTCOMES, code=2)
-    assert ["b.jsonl"] == file_names(folder)
+    assert left == file_names(folder)
+    again = run(*UPSERT_WITH_OUTCOMES, code=2)
+    assert ("o.jsonl: removed" in again) == bool(left)
 
 
 def test_ctrl_c_after_the_command_ends_with_130(

@@ -71,20 +71,28 @@ def show(
     with report_errors(book), database_errors(book):
         with ProgressBar() as bar:
             profile = open_book(book, policy, bar).profile
-        contacts = _with_key(profile, key) if key else iter(profile.book)
-        if scope is not None:
-            contacts = (contact for contact in contacts if contact.scope == scope)
-        if after is not None:
-            contacts = _after(contacts, after)
         matches = _matcher(profile, parse_pairs("--where", where, "FIELD=VALUE"))
-        chosen = islice(filter(matches, contacts), limit)
-        if as_json:
-            for contact in chosen:
-                click.echo(contact_line(contact))
-            return
-        console = output_console()
-        while page := list(islice(chosen, _TABLE_ROWS)):
-            console.print(contact_table(page))
+    contacts = _with_key(profile, key) if key else iter(profile.book)
+    if scope is not None:
+        contacts = (contact for contact in contacts if contact.scope == scope)
+    if after is not None:
+        contacts = _after(contacts, after)
+    chosen = islice(_reported(book, filter(matches, contacts)), limit)
+    if as_json:
+        for contact in chosen:
+            click.echo(contact_line(contact))
+        return
+    console = output_console()
+    while page := list(islice(chosen, _TABLE_ROWS)):
+        console.print(contact_table(page))
+
+
+def _reported(
+    book: Path | DatabaseBook, contacts: Iterable[Contact]
+) -> Iterator[Contact]:
+    """Report an error of the book; one of the output is not its."""
+    with report_errors(book), database_errors(book):
+        yield from contacts
 
 
 def _with_key(profile: Profile, key: str) -> Iterator[Contact]:
