@@ -273,6 +273,7 @@ def test_tables_of_commands_are_complete() -> None:
     assert commands == {*main.commands}
     for package, heading, command in (
         ("cli", "upsert", "upsert"),
+        ("cli", "profile", "profile"),
         ("evaluation", "On the command line", "evaluate"),
     ):
         cells = " ".join(row[0] for row in table(package, heading))

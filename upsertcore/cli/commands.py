@@ -23,6 +23,7 @@ from upsertcore.cli.exit_status import Program
 from upsertcore.cli.explain_command import explain
 from upsertcore.cli.laws_command import laws
 from upsertcore.cli.policy_commands import policy, profiles
+from upsertcore.cli.profile_command import profile
 from upsertcore.cli.show_command import show
 from upsertcore.cli.upsert_command import upsert
 
@@ -43,3 +44,4 @@ for _command in (upsert, explain, show, duplicates, dedupe, merge, undo):
 for _command in (profiles, policy, laws):
     main.add_command(_command)
 main.command()(evaluate)
+main.add_command(profile)

@@ -28,13 +28,12 @@ from upsertcore.cli.exit_status import (
     output_console,
     report_errors,
 )
-from upsertcore.cli.refusal_counts import problem_kind
 from upsertcore.cli.upsert_rows import ProgressBar, open_input
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.evaluation import Report, compare, evaluate_records
 from upsertcore.evaluation.report import blank_figure, save
 from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import Columns, InputRow, format_names
+from upsertcore.files.rows import Columns, InputRow, format_names, problem_kind
 from upsertcore.normalize import exact
 from upsertcore.values import show_value
 

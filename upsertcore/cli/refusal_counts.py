@@ -18,25 +18,13 @@ from attrs import Factory, define
 from upsertcore.profiles.payload import display_name
 from upsertcore.profiles.profile import Response
 
-__all__ = ["RefusalCounts", "problem_kind", "problems"]
+__all__ = ["RefusalCounts", "problems"]
 
 _PLACEHOLDER = "\N{HORIZONTAL ELLIPSIS}"
 _NAME_END = re.compile("[ :]")
 _INDEXED = re.compile(r"^(\w+)\.[0-9]+\b")
-_DETAIL = re.compile("[:;]")
-_NUMBER = re.compile("(?<= )[0-9]+")
 _MAX_NAME_LENGTH = 64
 _MAX_NAMES, _MAX_LINES, _MAX_SHOWN, _MAX_KINDS = 3, 3, 20, 1_000
-
-
-def problem_kind(error: str) -> str:
-    """
-    Return the error of an unreadable row without the details of that row.
-
-    >>> problem_kind("is not valid CSV: unexpected end"), problem_kind("has 3 cells")
-    ('is not valid CSV', 'has … cells')
-    """
-    return _NUMBER.sub(_PLACEHOLDER, _DETAIL.split(error)[0], count=1)
 
 
 def problems(

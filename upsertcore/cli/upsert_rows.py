@@ -29,10 +29,10 @@ from rich.progress import (
 
 from upsertcore.cli.outcome_file import OutcomeFile
 from upsertcore.cli.output import RunCounts
-from upsertcore.cli.refusal_counts import problem_kind, problems
+from upsertcore.cli.refusal_counts import problems
 from upsertcore.cli.rejects import Rejects
 from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import Columns, InputRow
+from upsertcore.files.rows import Columns, InputRow, problem_kind
 from upsertcore.profiles import Profile, Response
 
 __all__ = [

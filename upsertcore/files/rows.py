@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "InputRow",
     "UnreadableFile",
     "format_names",
+    "problem_kind",
 ]
 
 REASON, MARK = "#reason", "#book"
@@ -31,6 +33,9 @@ never fields.
 """
 
 _MAX_NAMES = 12
+_OMITTED = "\N{HORIZONTAL ELLIPSIS}"
+_DETAIL = re.compile("[:;]")
+_NUMBER = re.compile("(?<= )[0-9]+")
 
 
 class UnreadableFile(ValueError):
@@ -155,3 +160,13 @@ def format_names(names: list[str]) -> str:
     text = ", ".join(map(show_value, names[:_MAX_NAMES]))
     more = len(names) - _MAX_NAMES
     return f"{text} and {more} more" if more > 0 else text
+
+
+def problem_kind(error: str) -> str:
+    """
+    Return the error of an unreadable row without the details of that row.
+
+    >>> problem_kind("is not valid CSV: unexpected end"), problem_kind("has 3 cells")
+    ('is not valid CSV', 'has … cells')
+    """
+    return _NUMBER.sub(_OMITTED, _DETAIL.split(error)[0], count=1)
