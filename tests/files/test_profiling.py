@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from upsertcore.files import profiling
+from upsertcore.files.columns import Columns
 from upsertcore.files.figures import ColumnFigures, FileFigures
 from upsertcore.files.profiling import profile_rows
 from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import Columns
 
 CSV = """Name,E-mail,Phone,City,Fax
 Ada,ada@x.org,+12015550101,Oslo,

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from upsertcore.files.columns import Columns
 from upsertcore.files.json_rows import parse_json
 from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import BadHeader, Columns, InputRow, UnreadableFile
+from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
 
 
 def input_rows(content: bytes, name: str = "-", **rename: str) -> list[InputRow]:
@@ -85,12 +86,20 @@ class TestCsv:
             input_rows(content, "x.csv")
 
     def test_columns_are_renamed_or_left_out(self) -> None:
-        """An empty name leaves a column out; a duplicate one is refused."""
+        """An empty name leaves a column out."""
         assert line_results(b"A,B,C\n1,2,3\n", "x.csv", A="a", B="") == [
             (2, {"a": "1", "C": "3"})
         ]
-        with pytest.raises(BadHeader, match="duplicate"):
-            input_rows(b"A,B\n1,2\n", "x.csv", A="B")
+
+    def test_first_of_two_columns_for_a_field_is_read(self) -> None:
+        """The second is where the first is blank."""
+        content = b"A,B\n1,2\n,3\n4,\n"
+
+        assert line_results(content, "x.csv", A="B") == [
+            (2, {"B": "1"}),
+            (3, {"B": "3"}),
+            (4, {"B": "4"}),
+        ]
 
     def test_truncated_utf_16_is_an_error_after_the_complete_rows(self) -> None:
         content = "a\nx\n".encode("utf-16") + b"\x00"
@@ -237,10 +246,10 @@ class TestJsonLines:
             (3, []),
         ]
 
-    def test_two_names_for_one_field_are_an_error(self) -> None:
-        ((line, error),) = line_results(b'{"A": 1, "a": 2}\n', "x.jsonl", A="a")
+    def test_first_of_two_names_for_a_field_is_read(self) -> None:
+        content = b'{"A": 1, "a": 2}\n{"A": null, "a": 2}\n'
 
-        assert (line, error) == (1, "duplicate name 'a'")
+        assert line_results(content, "x.jsonl", A="a") == [(1, {"a": 1}), (2, {"a": 2})]
 
 
 class TestJsonArray:

@@ -15,7 +15,8 @@ from upsertcore.cli.profile_session import open_session
 from upsertcore.cli.refusal_counts import problems
 from upsertcore.cli.upsert_rows import ProgressBar, Run
 from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbered_ids
-from upsertcore.files.rows import Columns, InputRow
+from upsertcore.files.columns import Columns
+from upsertcore.files.rows import InputRow
 
 __all__ = ["Candidate", "load_candidates"]
 

@@ -32,8 +32,9 @@ from upsertcore.cli.upsert_rows import ProgressBar, open_input
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.evaluation import Report, compare, evaluate_records
 from upsertcore.evaluation.report import blank_figure, save
+from upsertcore.files.columns import Columns
 from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import Columns, InputRow, format_names, problem_kind
+from upsertcore.files.rows import InputRow, format_names, problem_kind
 from upsertcore.normalize import exact
 from upsertcore.values import show_value
 

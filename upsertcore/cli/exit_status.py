@@ -23,7 +23,8 @@ from rich.console import Console
 from upsertcore.cli.book_file import BadBook
 from upsertcore.cli.output import printable
 from upsertcore.cli.usage import InvalidUsage
-from upsertcore.files.rows import Columns, UnreadableFile
+from upsertcore.files.columns import Columns
+from upsertcore.files.rows import UnreadableFile
 
 __all__ = [
     "CommandError",

@@ -24,7 +24,7 @@ from upsertcore.cli.output import printable
 from upsertcore.cli.policy_names import PolicyType, Source
 from upsertcore.cli.profile_session import Session, open_session
 from upsertcore.cli.upsert_rows import ProgressBar
-from upsertcore.files.rows import Columns
+from upsertcore.files.columns import Columns
 from upsertcore.profiles import Profile
 
 if TYPE_CHECKING:

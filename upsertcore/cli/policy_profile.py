@@ -25,6 +25,7 @@ from upsertcore.policy.fields import Field
 from upsertcore.policy.policy import Policy
 from upsertcore.profiles import Rejected, Response
 from upsertcore.profiles.profile import respond, translate_refusals
+from upsertcore.profiles.target import Cell, Target
 from upsertcore.profiles.text_cells import parse_json_cell, parse_list
 from upsertcore.rules import deep, deep_keep, largest, smallest
 from upsertcore.values import show_value
@@ -132,7 +133,27 @@ class PolicyProfile:
         """Return the contact as a row."""
         return outcome.contact.to_dict()
 
-    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
+    @property
+    def target(self) -> Target:
+        """
+        The fields that rows are for: those of the policy.
+
+        >>> from upsertcore import field, never
+        >>> target = PolicyProfile(Policy(never(), {"tags": field(many=True)})).target
+        >>> target.fields, [*target.many], target.open_fields
+        (('tags',), ['tags'], False)
+        """
+        policy, kinds = self.policy, self._kinds.items()
+        own = () if policy.id_field is None else (policy.id_field,)
+        return Target(
+            "the policy",
+            (*own, *policy.fields),
+            many={name: parse_list for name, kind in kinds if kind == "list"},
+            open_fields=policy.extra_fields is not None,
+            prefixes=tuple(f"{name}." for name, kind in kinds if kind == "mapping"),
+        )
+
+    def from_row(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
         """
         Return the patch of a row of text cells.
 
@@ -157,9 +178,9 @@ class PolicyProfile:
                 patch[column] = self._value(column, cell)
         return patch
 
-    def _value(self, name: str, cell: str) -> Any:
+    def _value(self, name: str, cell: Cell) -> Any:
         kind = self._kinds.get(name, "text")
-        if kind == "text":
+        if kind == "text" or not isinstance(cell, str):
             return cell
         if kind == "list":
             return parse_list(cell)

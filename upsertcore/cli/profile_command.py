@@ -20,10 +20,11 @@ from upsertcore.cli.output import make_table
 from upsertcore.cli.upsert_rows import ProgressBar, open_input
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.files.column_kinds import KINDS
+from upsertcore.files.columns import Columns
 from upsertcore.files.figures import ColumnFigures, FileFigures
 from upsertcore.files.profiling import profile_rows
 from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import Columns, UnreadableFile
+from upsertcore.files.rows import UnreadableFile
 from upsertcore.normalize import phone_in
 
 if TYPE_CHECKING:

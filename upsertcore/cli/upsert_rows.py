@@ -31,8 +31,9 @@ from upsertcore.cli.outcome_file import OutcomeFile
 from upsertcore.cli.output import RunCounts
 from upsertcore.cli.refusal_counts import problems
 from upsertcore.cli.rejects import Rejects
+from upsertcore.files.columns import Columns
 from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import Columns, InputRow, problem_kind
+from upsertcore.files.rows import InputRow, problem_kind
 from upsertcore.profiles import Profile, Response
 
 __all__ = [

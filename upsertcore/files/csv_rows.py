@@ -16,7 +16,9 @@ from itertools import chain
 
 from attrs import define
 
-from upsertcore.files.rows import BadHeader, Columns, InputRow, UnreadableFile
+from upsertcore.files.columns import Columns
+from upsertcore.files.row_plan import RowPlan
+from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
 from upsertcore.values import show_value
 
 __all__ = ["is_text", "read_csv"]
@@ -49,7 +51,8 @@ def read_csv(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
     csv.field_size_limit(_CELL_LIMIT)
     latest = _LatestLine(chain([first], lines))
     reader = csv.reader(latest, delimiter=delimiter, strict=True)
-    names, header = _header(reader, columns)
+    names, plan = _header(reader, columns)
+    after_blank = has_footer = False
     while True:
         line = reader.line_num + 1
         try:
@@ -67,14 +70,25 @@ def read_csv(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
             yield InputRow(line, error=problem, source=(names, [raw]))
             continue
         cells = [cell.strip() for cell in cells]
-        if any(cells):
-            yield _row(line, (names, cells), header, reader.line_num)
+        if not any(cells):
+            after_blank = plan.footer
+        elif after_blank and len(cells) == 1 < len(names):
+            if not has_footer:
+                columns.tell(_footer(line, cells[0]))
+            has_footer = True
+        else:
+            yield _row(line, (names, cells), plan, reader.line_num)
 
 
 def _unclosed_quote(line: int, last: int, error: csv.Error) -> UnreadableFile:
     problem = f"line {line}: the row that starts here has an unclosed quote"
     unread = f"lines {line} to {last} were" if last > line else f"line {line} was"
     return UnreadableFile(f"{problem} ({error}); {unread} not read")
+
+
+def _footer(line: int, text: str) -> str:
+    what = f"the table ends before line {line}, {show_value(text)}"
+    return f"{what}; lines of one cell below it are no rows"
 
 
 @define
@@ -92,57 +106,60 @@ class _LatestLine:
         return self.text
 
 
-def _header(
-    reader: Iterator[list[str]], columns: Columns
-) -> tuple[list[str], list[str | None]]:
-    """
-    Return the columns, and the field of each.
-
-    None drops a column, "" allows blank cells only.
-    """
+def _header(reader: Iterator[list[str]], columns: Columns) -> tuple[list[str], RowPlan]:
+    """Return the columns, and how the rows below them become fields."""
     try:
-        cells = [cell.strip() for cell in next(reader, [])]
+        cells = _after_preamble(reader, columns)
     except csv.Error as error:
         raise BadHeader(f"the first line is not valid CSV: {error}") from error
-    names = columns.rename_header(cells)
-    if not any(names):
+    if not any(cells):
         raise BadHeader("the first line must name the columns")
-    counts = Counter(names)
-    for name in names:
+    counts = Counter(cells)
+    for name in cells:
         if name and counts[name] > 1:
             raise BadHeader(f"duplicate column {show_value(name)}")
         if not is_text(name):
             raise BadHeader(f"column {show_value(name)} is not UTF-8 text")
-    # A blank name that the input does not have comes from --map: it drops the column.
-    dropped = [name == "" != cell for name, cell in zip(names, cells, strict=True)]
-    pairs = zip(dropped, names, strict=True)
-    return cells, [None if drop else name for drop, name in pairs]
+    return cells, columns.plan(cells)
+
+
+def _after_preamble(reader: Iterator[list[str]], columns: Columns) -> list[str]:
+    """Return the header; text before it ends with a blank line, if it is known."""
+    cells = _stripped(reader)
+    known = columns.preambles
+    if len(cells) == 1 and cells[0] in known:
+        columns.tell(f"the text before the header was not read: {show_value(cells[0])}")
+        while any(_stripped(reader)):
+            pass
+        cells = _stripped(reader)
+    for _line in range(1, columns.map.header or 1):
+        cells = _stripped(reader)
+    return cells
+
+
+def _stripped(reader: Iterator[list[str]]) -> list[str]:
+    return [cell.strip() for cell in next(reader, [])]
 
 
 def _row(
     line: int,
     source: tuple[list[str], list[str]],
-    header: list[str | None],
+    plan: RowPlan,
     last: int,
 ) -> InputRow:
     cells = source[1]
-    if len(cells) != len(header):
-        error = f"has {len(cells)} cells, but the header has {len(header)}"
+    if len(cells) != len(plan.names):
+        error = f"has {len(cells)} cells, but the header has {len(plan.names)}"
         if last > line:
             # A quote that opens in one row and closes in another joins them.
             error += f"; it ends on line {last}"
         return InputRow(line, error=error, source=source)
-    if not all(map(is_text, cells)):
+    if not is_text("".join(cells)):
         return InputRow(line, error="is not UTF-8 text", source=source)
-    fields = {
-        name: cell
-        for name, cell in zip(header, cells, strict=True)
-        if cell and name is not None
-    }
-    if "" in fields:
+    if plan.unnamed and not plan.is_index(cells):
         problem = "has a value in an unnamed column"
         return InputRow(line, error=problem, source=source)
-    return InputRow(line, fields, cells=True, source=source)
+    return InputRow(line, plan.fields(cells), cells=True, source=source)
 
 
 def is_text(text: str) -> bool:

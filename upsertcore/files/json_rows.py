@@ -19,8 +19,9 @@ from typing import Any
 
 from attrs import Factory, define
 
+from upsertcore.files.columns import Columns
 from upsertcore.files.csv_rows import is_text
-from upsertcore.files.rows import Columns, InputRow, UnreadableFile
+from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
 from upsertcore.values import MAX_DEPTH, show_value
 
 __all__ = ["parse_json", "read_json_array", "read_json_lines"]
@@ -107,13 +108,15 @@ def _rows(texts: Iterator[tuple[int, str]], columns: Columns) -> Iterator[InputR
         try:
             payload = _rename(parse_json(text), columns)
             yield InputRow(line, payload, source=text)
+        except BadHeader:
+            raise
         except ValueError as error:
             yield InputRow(line, error=str(error), source=text)
 
 
 def _rename(payload: Any, columns: Columns) -> Any:
-    pairs = columns.rename_object(payload) if isinstance(payload, dict) else None
-    return payload if pairs is None else _object(pairs)
+    renamed = columns.rename_object(payload) if isinstance(payload, dict) else None
+    return payload if renamed is None else renamed
 
 
 @define

@@ -15,9 +15,10 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
+from upsertcore.files.columns import Columns
 from upsertcore.files.csv_rows import read_csv
 from upsertcore.files.json_rows import read_json_array, read_json_lines
-from upsertcore.files.rows import Columns, InputRow
+from upsertcore.files.rows import InputRow
 
 __all__ = ["read_rows"]
 

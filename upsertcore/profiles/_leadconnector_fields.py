@@ -21,10 +21,12 @@ from upsertcore.profiles._leadconnector_values import (
     timezone,
 )
 from upsertcore.profiles.payload import all_text, display_name
+from upsertcore.profiles.target import Cell
 from upsertcore.profiles.text_cells import parse_json_cell, parse_list
 from upsertcore.values import FrozenMap, freeze, same
 
 __all__ = [
+    "CUSTOM_PREFIX",
     "FLAG",
     "NULLABLE",
     "READERS",
@@ -52,9 +54,11 @@ NULLABLE = (
 )
 """Fields that null clears, "string or null" in the vendor's reference."""
 
+CUSTOM_PREFIX = "customField."
+"""What the column of one custom field begins with."""
+
 _CHANNELS = ("Call", "Email", "SMS", "WhatsApp", "GMB", "FB")
 _VALUE_NAMES = ("field_value", "value", "fieldValue")
-_CUSTOM_PREFIX = "customField."
 _JSON_CELLS = ("customFields", "dndSettings", "inboundDndSettings")
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "1"), True),
@@ -260,12 +264,12 @@ def read_field(reader: Reader, name: str, value: Any, problems: list[str]) -> An
     return reader(name, frozen, problems)
 
 
-def payload_from_cells(cells: Mapping[str, str]) -> dict[str, Any]:
+def payload_from_cells(cells: Mapping[str, Cell]) -> dict[str, Any]:
     """
     Return the payload of a row of text cells.
 
     Args:
-        cells: Column to text, without blank cells.
+        cells: Field to cell, without blank cells.
 
     Returns:
         A payload. A cell that cannot be parsed as its field stays text.
@@ -274,12 +278,12 @@ def payload_from_cells(cells: Mapping[str, str]) -> dict[str, Any]:
     {'tags': ['lead', 'vip'], 'customFields': [{'key': 'size', 'field_value': '7'}]}
     """
     payload = {
-        n: _cell(n, c) for n, c in cells.items() if not n.startswith(_CUSTOM_PREFIX)
+        n: _cell(n, c) for n, c in cells.items() if not n.startswith(CUSTOM_PREFIX)
     }
     items = [
-        {"key": name.removeprefix(_CUSTOM_PREFIX), "field_value": cell}
+        {"key": name.removeprefix(CUSTOM_PREFIX), "field_value": cell}
         for name, cell in cells.items()
-        if name.startswith(_CUSTOM_PREFIX)
+        if name.startswith(CUSTOM_PREFIX)
     ]
     custom = payload.get("customFields", [])
     if items and isinstance(custom, list):
@@ -287,7 +291,9 @@ def payload_from_cells(cells: Mapping[str, str]) -> dict[str, Any]:
     return payload
 
 
-def _cell(name: str, cell: str) -> Any:
+def _cell(name: str, cell: Cell) -> Any:
+    if not isinstance(cell, str):
+        return cell
     if name == "tags":
         return parse_list(cell)
     if name in ("dnd", FLAG):

@@ -30,6 +30,7 @@ from upsertcore.profiles.payload import (
     split_fields,
 )
 from upsertcore.profiles.profile import Rejected, Response, respond, translate_refusals
+from upsertcore.profiles.target import Cell, Target
 from upsertcore.profiles.text_cells import parse_bool
 from upsertcore.rules import ignore, on_create
 from upsertcore.values import thaw
@@ -190,7 +191,12 @@ class Anduin:
         # Extra fields of the application do not override these two.
         return {"id": id, **fields} | {"id": id, "result": result}
 
-    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
+    @property
+    def target(self) -> Target:
+        """The fields that rows are for."""
+        return Target("Anduin", tuple(self.policy.fields), aliases={"id": None})
+
+    def from_row(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
         """Return the payload of a row; all fields are text."""
         return dict(cells)
 

@@ -22,6 +22,7 @@ from upsertcore.errors import InvalidPolicy
 from upsertcore.matching.strategies import never
 from upsertcore.policy.policy import Policy, compiled
 from upsertcore.profiles._leadconnector_fields import (
+    CUSTOM_PREFIX,
     FLAG,
     READERS,
     custom_fields,
@@ -45,7 +46,8 @@ from upsertcore.profiles.payload import (
     split_fields,
 )
 from upsertcore.profiles.profile import Response, respond, translate_refusals
-from upsertcore.profiles.text_cells import parse_bool, split_words
+from upsertcore.profiles.target import Cell, Target
+from upsertcore.profiles.text_cells import parse_bool, parse_list, split_words
 from upsertcore.store.contact_index import ContactIndex
 from upsertcore.store.ids import fresh_ids
 from upsertcore.values import NOTHING, show_value
@@ -223,7 +225,18 @@ class LeadConnector:
         """
         return self._body(outcome, self._trace())
 
-    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
+    @property
+    def target(self) -> Target:
+        """The fields that rows are for; ``country`` takes a code, not a name."""
+        return Target(
+            "LeadConnector",
+            ("locationId", *self._readers),
+            many={"tags": parse_list},
+            prefixes=(CUSTOM_PREFIX,),
+            aliases={"country": None, "country_code": "country", "opted_out": "dnd"},
+        )
+
+    def from_row(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
         """
         Return the payload of a row of text cells.
 

@@ -19,6 +19,7 @@ from upsertcore.engine.outcome import Outcome
 from upsertcore.engine.plan import Plan
 from upsertcore.errors import CreateRefused, Refused, UpdateRefused
 from upsertcore.policy.policy import Policy
+from upsertcore.profiles.target import Cell, Target
 
 __all__ = ["Profile", "Rejected", "Response", "respond", "translate_refusals"]
 
@@ -110,8 +111,19 @@ class Profile(Protocol):
         """Return the body of the response to an accepted payload."""
         ...
 
-    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        """Return the payload of a row of text cells, without blank cells."""
+    @property
+    def target(self) -> Target:
+        """The fields that rows of cells are for."""
+        ...
+
+    def from_row(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
+        """
+        Return the payload of a row of cells, without blank cells.
+
+        Args:
+            cells: Field to text; to a list, which holds the values of a field that
+                takes several; or to None, which is null in the payload.
+        """
         ...
 
 

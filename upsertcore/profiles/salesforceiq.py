@@ -38,6 +38,7 @@ from upsertcore.profiles.payload import (
     split_fields,
 )
 from upsertcore.profiles.profile import Rejected, Response, respond, translate_refusals
+from upsertcore.profiles.target import Cell, Target
 from upsertcore.profiles.text_cells import parse_bool
 from upsertcore.rules import ignore, replace
 from upsertcore.values import FrozenMap, freeze, is_unicode, thaw
@@ -203,7 +204,20 @@ class SalesforceIQ:
         contact = outcome.contact
         return {"id": contact.id, "properties": thaw(contact.fields)}
 
-    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
+    @property
+    def target(self) -> Target:
+        """The fields that rows are for: any property, each of several values."""
+        return Target(
+            "SalesforceIQ",
+            ("id", "email", "phone"),
+            many={name: partial(_values, name) for name in _SEPARATORS},
+            many_others=partial(_values, ""),
+            open_fields=True,
+            prefixes=(self.column_prefix,),
+            aliases={"id": None},
+        )
+
+    def from_row(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
         """
         Return the payload of a row.
 
@@ -215,7 +229,8 @@ class SalesforceIQ:
         for column, cell in cells.items():
             name = column.removeprefix(self.column_prefix)
             if column != "id":
-                values = [{"value": value} for value in _values(name, cell)]
+                texts = _values(name, cell) if isinstance(cell, str) else cell or []
+                values = [{"value": value} for value in texts]
                 properties[name] = properties.get(name, []) + values
         body: dict[str, Any] = {"id": cells["id"]} if "id" in cells else {}
         return {**body, "properties": properties}

@@ -39,12 +39,14 @@ from upsertcore.profiles.payload import (
     split_fields,
 )
 from upsertcore.profiles.profile import Rejected, Response, respond, translate_refusals
+from upsertcore.profiles.target import Cell, Target
 from upsertcore.profiles.text_cells import parse_bool, parse_json_cell, parse_list
 from upsertcore.values import FrozenMap, show_value, thaw
 
 __all__ = ["SegMetrics"]
 
 _MAX_ATTEMPTS = 100
+_CUSTOM_PREFIX = "custom_fields."
 
 
 @final
@@ -199,7 +201,19 @@ class SegMetrics:
         """Return the contact with all of its stored fields."""
         return {"status": "success", "contact": thaw(outcome.contact.fields)}
 
-    def from_row(self, cells: Mapping[str, str]) -> dict[str, Any]:
+    @property
+    def target(self) -> Target:
+        """The fields that rows are for."""
+        custom = "custom_fields" in self.policy.fields
+        return Target(
+            "SegMetrics",
+            tuple(self.policy.fields),
+            many={"tags": parse_list},
+            prefixes=(_CUSTOM_PREFIX,) if custom else (),
+            aliases={"id": "contact_id"},
+        )
+
+    def from_row(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
         """
         Return the payload of a row.
 
@@ -209,9 +223,11 @@ class SegMetrics:
         payload: dict[str, Any] = {}
         columns: dict[str, Any] = {}
         for name, cell in cells.items():
-            custom_name = name.removeprefix("custom_fields.")
+            custom_name = name.removeprefix(_CUSTOM_PREFIX)
             if custom_name not in ("", name):
                 columns[custom_name] = cell
+            elif not isinstance(cell, str):
+                payload[name] = cell
             elif name == "tags":
                 payload[name] = parse_list(cell)
             elif name == "custom_fields":
