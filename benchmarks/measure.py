@@ -11,8 +11,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -24,6 +22,8 @@ from attrs import define, frozen
 from benchmarks.engines.base import Engine
 from benchmarks.engines.catalogue import ENGINES, OURS
 from benchmarks.workloads import KINDS, MAIN, SHAPES, Case
+from upsertcore.benchmark.measuring import in_turn
+from upsertcore.benchmark.processes import run_module
 
 __all__ = [
     "ROOT",
@@ -100,26 +100,12 @@ def in_process(task: Task, python: str = sys.executable) -> dict[str, Any]:
     Raises:
         RuntimeError: If it fails, with the last line of standard error.
     """
-    command = [python, "-m", "benchmarks.worker", task.to_json()]
-    process = subprocess.run(  # noqa: S603 - an interpreter, and our own module
-        command, cwd=ROOT, capture_output=True, text=True, check=False, env=_ENVIRONMENT
-    )
-    if process.returncode:
-        raise RuntimeError((process.stderr.strip().splitlines() or ["no message"])[-1])
-    result: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
-    return result
+    how: Any = {"python": python, "folder": ROOT, "paths": [_PACKAGES]}
+    return run_module("benchmarks.worker", task.to_json(), **how)
 
 
-# A fixed hash seed, so that runs do the same work; another interpreter finds attrs,
-# which is the same for all of them.
+# Another interpreter finds attrs, which is the same for all of them.
 _PACKAGES = str(Path(attrs.__file__).parents[1])
-_ENVIRONMENT = {
-    **os.environ,
-    "PYTHONHASHSEED": "0",
-    "PYTHONPATH": os.pathsep.join(
-        [*filter(None, [os.environ.get("PYTHONPATH")]), _PACKAGES]
-    ),
-}
 
 
 def tasks(request: Request) -> list[list[Task]]:
@@ -173,14 +159,15 @@ def measure(
             task for task in group if _is_runnable(task, request.budget, results)
         ]
         rows = {task.engine: _row(task) for task in runnable}
-        for turn in range(request.runs):
-            for task in [task for task in runnable if task.engine in rows]:
-                say(
-                    f"{place}/{len(groups)} {group[0].measure}: {label}, {size:,}: "
-                    f"run {turn + 1} of {request.runs}: {task.engine}"
-                )
-                if not _add(rows[task.engine], task, run, results):
-                    del rows[task.engine]
+        for turn, task in in_turn(runnable, request.runs):
+            if task.engine not in rows:
+                continue
+            say(
+                f"{place}/{len(groups)} {group[0].measure}: {label}, {size:,}: "
+                f"run {turn + 1} of {request.runs}: {task.engine}"
+            )
+            if not _add(rows[task.engine], task, run, results):
+                del rows[task.engine]
         results.rows += rows.values()
     return results
 
@@ -201,15 +188,14 @@ def measure_pythons(
         A row for each interpreter, with its name and the times of each engine.
     """
     rows: dict[str, dict[str, Any]] = {}
-    for turn in range(runs):
-        for python in pythons:
-            say(f"{python}: run {turn + 1} of {runs}")
-            for engine in OURS:
-                task = Task(engine, attrs.evolve(MAIN, size=size))
-                result = in_process(task, python)
-                row = {"python": result["python"], "size": size, "us": {}}
-                times = rows.setdefault(python, row)["us"].setdefault(engine, [])
-                times.append(result["ns"] / 1_000 / size)
+    for turn, python in in_turn(pythons, runs):
+        say(f"{python}: run {turn + 1} of {runs}")
+        for engine in OURS:
+            task = Task(engine, attrs.evolve(MAIN, size=size))
+            result = in_process(task, python)
+            row = {"python": result["python"], "size": size, "us": {}}
+            times = rows.setdefault(python, row)["us"].setdefault(engine, [])
+            times.append(result["ns"] / 1_000 / size)
     return list(rows.values())
 
 

@@ -9,12 +9,10 @@ Rules:
 
 from __future__ import annotations
 
-import gc
 import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from itertools import islice
@@ -27,6 +25,7 @@ from benchmarks.measure import ROOT
 from benchmarks.profile_patches import PROFILE_PATCHES
 from benchmarks.workloads import MAIN, Case, Patch, patches
 from upsertcore import ContactBook, Policy, normalize, profiles
+from upsertcore.benchmark.measuring import timed
 
 __all__ = ["OPERATIONS", "measure"]
 
@@ -39,10 +38,7 @@ _SHARED = 10
 
 def _us(count: int, call: Callable[[], object]) -> float:
     """Time one call, and return microseconds per item of *count*."""
-    gc.collect()
-    start = time.perf_counter_ns()
-    call()
-    return (time.perf_counter_ns() - start) / 1_000 / count
+    return timed(call) / 1_000 / count
 
 
 def _check(*, holds: bool, message: str) -> None:

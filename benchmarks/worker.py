@@ -3,10 +3,10 @@ Runs one engine once.
 
 Rules:
     The task is JSON on the command line; the result is one line of JSON.
-    The time is that from all patches in memory to all of them stored, with the garbage
-    collector on, as in an application.
-    For memory, patches are generated one by one and discarded, so that the growth is
-    that of the engine. The end state is then compared with that of the floor.
+    The time is that from all patches in memory to all of them stored.
+    Memory is that of the process, as many engines allocate outside of Python. Patches
+    are generated one by one and discarded, so that the growth is that of the engine.
+    The end state is then compared with that of the floor.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import gc
 import json
 import resource
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from benchmarks.engines.catalogue import ENGINES
 from benchmarks.engines.ours import HandWritten
 from benchmarks.python_build import python_name
 from benchmarks.workloads import Case, patches, preload
+from upsertcore.benchmark.measuring import timed
 
 __all__ = ["main", "measure_memory", "measure_time", "run"]
 
@@ -46,10 +46,7 @@ def measure_time(engine: Engine, case: Case) -> dict[str, Any]:
     engine.setup(case)
     engine.run(preload(case))
     case_patches = list(patches(case))
-    gc.collect()
-    start = time.perf_counter_ns()
-    engine.run(case_patches)
-    elapsed = time.perf_counter_ns() - start
+    elapsed = timed(lambda: engine.run(case_patches))
     return {"ns": elapsed, **_end_state(engine, case)}
 
 

@@ -25,7 +25,7 @@ LAYERS = (
     {"store"},
     {"book"},
     {"profiles", "replay", "evaluation", "sql"},
-    {"laws", "files"},
+    {"laws", "files", "benchmark"},
     {"testing", "spark", "suggest"},
     {"cli"},
     {"__main__"},
@@ -34,6 +34,7 @@ LAYERS = (
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 # Package to what an extra brings it.
 EXTRAS = {
+    "benchmark": {"matplotlib"},
     "cli": {"click", "rich", "sqlalchemy"},
     "evaluation": {"matplotlib"},
     "normalize": {"idna", "jellyfish", "phonenumbers"},

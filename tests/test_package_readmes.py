@@ -274,6 +274,7 @@ def test_tables_of_commands_are_complete() -> None:
     for package, heading, command in (
         ("cli", "upsert", "upsert"),
         ("cli", "profile", "profile"),
+        ("cli", "benchmark", "benchmark"),
         ("evaluation", "On the command line", "evaluate"),
     ):
         cells = " ".join(row[0] for row in table(package, heading))

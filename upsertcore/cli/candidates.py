@@ -1,4 +1,4 @@
-"""The candidates of an evaluation: profiles and policies, each with an empty book."""
+"""The candidates of a comparison: profiles and policies, each with an empty book."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
+from upsertcore.benchmark import Runner, policy_subject
 from upsertcore.cli.book_file import OWN
 from upsertcore.cli.policy_names import Source, load_source
 from upsertcore.cli.profile_session import open_session
@@ -17,6 +18,7 @@ from upsertcore.cli.upsert_rows import ProgressBar, Run
 from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbered_ids
 from upsertcore.files.columns import Columns
 from upsertcore.files.rows import InputRow
+from upsertcore.profiles import Profile
 
 __all__ = ["Candidate", "load_candidates"]
 
@@ -26,20 +28,25 @@ TextMapping: TypeAlias = Mapping[str, str]
 @frozen
 class Candidate:
     """
-    A profile or policy to evaluate.
+    A profile or policy to evaluate, or to measure.
 
     Args:
         name: Its name on the command line.
-        begin: Returns an empty book and a function that upserts a payload into it.
+        begin: Returns an empty book and a function that upserts a payload into it; its
+            ids are the same in each run.
+        run: Returns the same for a benchmark, with the ids that a book makes itself.
         payload: Returns the payload of a row.
         path: The names of its parameters, which no column may have.
 
-    >>> Candidate("crm:policy", lambda: None, lambda row: row.payload).name
+    >>> Candidate(
+    ...     "crm:policy", lambda: None, lambda: None, lambda row: row.payload
+    ... ).name
     'crm:policy'
     """
 
     name: str
     begin: Callable[[], Side]
+    run: Callable[[], Runner]
     payload: Callable[[InputRow], Any]
     path: tuple[str, ...] = ()
 
@@ -51,7 +58,7 @@ def load_candidates(
     Load the candidates.
 
     Args:
-        names: One or two names.
+        names: POLICY, and each of ``--compare``.
         sets: The names and values of ``--set``; an option or a parameter of one
             profile is not a field of the other candidate.
         bar: Where progress is shown.
@@ -65,7 +72,7 @@ def load_candidates(
     >>> send(candidate.payload(InputRow(2, {"email": "ada@x.org"}, cells=True))).result
     'created'
     """
-    flags = ("POLICY", "--compare")
+    flags = ("POLICY", *["--compare"] * len(names))
     sources = [load_source(*pair) for pair in zip(flags, names, strict=False)]
     all_settings = {word for source in sources for word in _settings(source)}
     candidates = []
@@ -92,28 +99,35 @@ def _profile_candidate(
     source: Source, sets: TextMapping, bar: ProgressBar
 ) -> Candidate:
     session, profile_class = open_session(source, None, sets, bar), source.make
-    run = Run(session.profile, session.path, session.constants, Columns({}))
     options = {
         name: profile_class.options[name](word)
         for name, word in session.options.items()
     }
 
-    def begin() -> Side:
-        instance = profile_class(**options, ids=numbered_ids())
+    def sender(instance: Profile) -> Callable[[Any], RecordResult]:
+        names = instance.policy.fields
 
         def send(payload: Any) -> RecordResult:
             response = instance.upsert(payload, **session.path)
             if response.outcome is not None:
-                return response.outcome  # type: ignore[no-any-return]
+                return response.outcome
             body = json.dumps(response.body, ensure_ascii=False)
-            kinds = dict(
-                problems(response, payload, field_names=instance.policy.fields)
-            )
+            kinds = dict(problems(response, payload, field_names=names))
             return Refusal("; ".join(kinds), body)
 
-        return instance.book, send
+        return send
 
-    return Candidate(source.name, begin, run.payload, session.profile.path)
+    def begin() -> Side:
+        instance = profile_class(**options, ids=numbered_ids())
+        return instance.book, sender(instance)
+
+    def run() -> Runner:
+        instance = profile_class(**options)
+        plan = partial(instance.plan, **session.path)
+        return Runner(instance.book, sender(instance), plan)
+
+    payload = Run(session.profile, session.path, session.constants, Columns({})).payload
+    return Candidate(source.name, begin, run, payload, session.profile.path)
 
 
 def _policy_candidate(source: Source, constants: TextMapping) -> Candidate:
@@ -123,4 +137,6 @@ def _policy_candidate(source: Source, constants: TextMapping) -> Candidate:
         patch = profile.from_row(row.payload) if row.cells else row.payload
         return {**patch, **profile.from_row(constants)}
 
-    return Candidate(source.name, partial(new_side, source.make.policy), payload)
+    policy = source.make.policy
+    run = policy_subject(source.name, policy).make
+    return Candidate(source.name, partial(new_side, policy), run, payload)

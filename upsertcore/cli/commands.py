@@ -17,6 +17,7 @@ import sys
 
 import click
 
+from upsertcore.cli.benchmark_command import benchmark
 from upsertcore.cli.book_commands import dedupe, duplicates, merge, undo
 from upsertcore.cli.evaluate_command import evaluate
 from upsertcore.cli.exit_status import Program
@@ -45,3 +46,4 @@ for _command in (profiles, policy, laws):
     main.add_command(_command)
 main.command()(evaluate)
 main.add_command(profile)
+main.add_command(benchmark)

@@ -28,10 +28,11 @@ from upsertcore.cli.exit_status import (
     output_console,
     report_errors,
 )
+from upsertcore.cli.plot_file import check_plot
 from upsertcore.cli.upsert_rows import ProgressBar, open_input
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.evaluation import Report, compare, evaluate_records
-from upsertcore.evaluation.report import blank_figure, save
+from upsertcore.evaluation.report import save
 from upsertcore.files.columns import Columns
 from upsertcore.files.reading import read_rows
 from upsertcore.files.rows import InputRow, format_names, problem_kind
@@ -117,7 +118,7 @@ def evaluate(
     """
     names = [policy] if other is None else [policy, other]
     with report_errors(data), ProgressBar() as bar:
-        _check_plot(plot)
+        check_plot(plot)
         extract = _person_extractor(pattern)
         constants, rename = (
             parse_pairs("--set", sets),
@@ -230,22 +231,6 @@ def _person_extractor(pattern: str | None) -> Callable[[str], str]:
         return match[1]
 
     return extract
-
-
-def _check_plot(plot: Path | None) -> None:
-    """Check early that the plot can be written."""
-    if plot is None:
-        return
-    try:
-        kinds = blank_figure().canvas.get_supported_filetypes()
-    except ModuleNotFoundError as error:
-        raise InvalidUsage(f"--plot: {error}") from error
-    if plot.suffix[1:].lower() not in kinds:
-        raise InvalidUsage(f"--plot: must end in one of .{', .'.join(sorted(kinds))}")
-    if not plot.absolute().parent.is_dir():
-        raise InvalidUsage(
-            f"--plot: directory {str(plot.absolute().parent)!r} does not exist"
-        )
 
 
 def _show(

@@ -33,6 +33,7 @@ __all__ = [
     "cell",
     "contact_line",
     "contact_table",
+    "count_table",
     "json_line",
     "make_table",
     "plan_tables",
@@ -159,6 +160,31 @@ def make_table(
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*map(cell, row))
+    return table
+
+
+def count_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], texts: int = 1
+) -> Table:
+    """
+    Return a table whose last columns are figures, which are never broken.
+
+    Args:
+        title: The title.
+        columns: The names of the columns.
+        rows: Their values; whole numbers get thousands separators.
+        texts: How many of the columns are text.
+
+    >>> count_table("rows", ["kind", "rows"], [["new", 1_000]]).columns[1].no_wrap
+    True
+    """
+    shown = [
+        [f"{each:,}" if isinstance(each, int) else each for each in row] for row in rows
+    ]
+    table = make_table(title, columns, shown)
+    for column in table.columns[texts:]:
+        column.justify = "right"
+        column.no_wrap = True
     return table
 
 

@@ -9,14 +9,14 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from upsertcore.cli.exit_status import exit_status, output_console, report_errors
-from upsertcore.cli.output import make_table
+from upsertcore.cli.output import count_table, make_table
 from upsertcore.cli.upsert_rows import ProgressBar, open_input
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.files.column_kinds import KINDS
@@ -122,15 +122,17 @@ def profile_tables(figures: FileFigures) -> Iterator[Table]:
     ]
     heads = ("column", "kind", "filled", "distinct")
     count = "1 row" if figures.rows == 1 else f"{figures.rows:,} rows"
-    yield _counts(count, heads, rows, texts=2)
+    yield count_table(count, heads, rows, texts=2)
     if figures.unreadable:
         kinds = figures.unreadable.items()
-        yield _counts("unreadable rows", ("reason", "rows"), kinds)
+        yield count_table("unreadable rows", ("reason", "rows"), kinds)
     if columns:
         reasons = [(each.column, each.kind, _reason(each)) for each in columns]
         yield make_table("kinds", ("column", "kind", "because"), reasons)
     if values := [*_values(columns)]:
-        yield _counts("values that are no key", ("column", "what", "rows"), values, 2)
+        yield count_table(
+            "values that are no key", ("column", "what", "rows"), values, 2
+        )
     yield from _key_tables(figures)
 
 
@@ -144,18 +146,18 @@ def _key_tables(figures: FileFigures) -> Iterator[Table]:
     if keys:
         alone = [(name, key.rows, key.forms, key.contacts) for name, key in keys]
         heads = ("key", "rows", "forms", "contacts")
-        yield _counts("contacts by one key alone", heads, alone)
+        yield count_table("contacts by one key alone", heads, alone)
     if shared := [row for row in keys if row[1].shared]:
         names = [(name, key.shared, key.differ) for name, key in shared]
         heads = ("key", "forms", "with several names")
-        yield _counts("forms that several rows share", heads, names)
+        yield count_table("forms that several rows share", heads, names)
         most = [
             (name, each.form, "several" if each.differ else "one", each.rows)
             for name, key in shared
             for each in key.most_shared
         ]
         heads = ("key", "form", "names", "rows")
-        yield _counts("most shared", heads, most, texts=3)
+        yield count_table("most shared", heads, most, texts=3)
     if figures.conflicts:
         conflicts = [
             (
@@ -167,7 +169,7 @@ def _key_tables(figures: FileFigures) -> Iterator[Table]:
             for each in figures.conflicts
         ]
         heads = ("joined by", "kept apart by", "such as lines", "rows")
-        yield _counts("keys that disagree", heads, conflicts, texts=3)
+        yield count_table("keys that disagree", heads, conflicts, texts=3)
 
 
 def _reason(column: ColumnFigures) -> str:
@@ -192,17 +194,3 @@ def _values(columns: Iterable[ColumnFigures]) -> Iterator[tuple[str, str, int]]:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.0%}".replace("%", " %") if whole else ""
-
-
-def _counts(
-    title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]], texts: int = 1
-) -> Table:
-    """Return a table whose last columns are counts, which are never broken."""
-    shown = [
-        [f"{each:,}" if isinstance(each, int) else each for each in row] for row in rows
-    ]
-    table = make_table(title, heads, shown)
-    for column in table.columns[texts:]:
-        column.justify = "right"
-        column.no_wrap = True
-    return table

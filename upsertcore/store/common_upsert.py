@@ -79,6 +79,18 @@ from upsertcore.store.policy_constants import (
 from upsertcore.store.row_keys import exceeds_limit, holdings
 from upsertcore.store.row_rules import ruled, with_clocks
 from upsertcore.store.transaction import Remainder
+from upsertcore.store.uncommon import (
+    FORMS_KEPT,
+    ID_IN_USE,
+    KEY_IN_USE,
+    KEYED_DEFAULT,
+    NOT_CREATED,
+    NOT_UPDATED,
+    OVERTAKEN,
+    PARTLY_BLOCKED,
+    RULE,
+    SPECIAL,
+)
 from upsertcore.values import MAX_TEXT, empty, is_unicode, same
 
 if TYPE_CHECKING:
@@ -139,7 +151,7 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
     if not plain:
         sent, ignored = read_patch(POLICY, patch)
         if HAS_GROUPS and "blocked" in ignored.values():
-            return Remainder({}, (sent, ignored))
+            return Remainder({}, (sent, ignored), reason=PARTLY_BLOCKED)
         fill, known, extra = _columns_of(sent)
     id = now = None
     for _attempt in ATTEMPTS:
@@ -168,7 +180,7 @@ def upsert(  # noqa: C901, PLR0912 - in one pass
         if type(result) is not list:
             return result  # type: ignore[no-any-return]
         id, now = result
-    return _remainder(call, id, now)  # type: ignore[possibly-undefined]
+    return _remainder(OVERTAKEN, call, id, now)  # type: ignore[possibly-undefined]
 
 
 def _columns_of(sent: Mapping[str, Any]) -> tuple[Any, Values, Mapping[str, Any]]:
@@ -280,14 +292,14 @@ def _upsert_around(
     sent, scope, forms, state, plain, ignored, extra, conflicts = call
     uses = _keys_in_use(call) if conflicts is None else None
     if uses is None or not (KEYLESS or any(forms[plan[0]] for plan in MATCH_KEYS)):
-        return _remainder(call, id, now)
+        return _remainder(KEY_IN_USE if any(forms) else NOT_CREATED, call, id, now)
     found, by, also_matched, in_use = uses
     before = None if found is None else ROWS[scope].get(found)
     is_odd = RULES and not RULES.keys().isdisjoint(sent)
     if is_odd or extra or (before is None and (found or REQUIRED or not CREATES)):
-        return _remainder(call, id, now)
+        return _remainder(KEY_IN_USE, call, id, now)
     if before is not None and before[HISTORY] is not None:
-        return _remainder(call, id, now)
+        return _remainder(KEY_IN_USE, call, id, now)
     if in_use and REFUSES:
         if STORE.published is not state:
             return [id, now]
@@ -310,9 +322,9 @@ def _upsert_around(
         result = _update(rest, fill, known, before, by, id, now)
     # The general path needs the whole patch.
     if type(result) is Remainder:
-        return _remainder(call, result.id, result.now)
+        return _remainder(result.reason, call, result.id, result.now)
     # Another call may have used a further key meanwhile.
-    return _remainder(call, id, now) if result is _IN_USE else result
+    return _remainder(KEY_IN_USE, call, id, now) if result is _IN_USE else result
 
 
 def _keys_in_use(
@@ -374,9 +386,9 @@ def _create(  # noqa: C901 - in one pass
     """
     sent, scope, forms, state, _plain, ignored, extra, conflicts = call
     if not CREATES or not (KEYLESS or any(forms)):
-        return _remainder(call, id, now)
+        return _remainder(NOT_CREATED, call, id, now)
     if KEYED_DEFAULTS and not sent.keys() >= KEYED_DEFAULTS:
-        return _remainder(call, id, now)
+        return _remainder(KEYED_DEFAULT, call, id, now)
     after = known if fill is None else fill(known + DEFAULTS)
     names, clocks = COLUMNS, None
     if RULES or extra:
@@ -386,13 +398,13 @@ def _create(  # noqa: C901 - in one pass
         or (clocks and HAS_UPDATE_TIMES)
         or (REQUIRED and _lacks(after, REQUIRED))
     ):
-        return _remainder(call, id, now)
+        return _remainder(RULE, call, id, now)
     if OTHER_KEYS and _hits_another(call, None, ""):
         return _IN_USE  # type: ignore[no-any-return]
     if NO_FORM in forms:
         forms = [None if form is NO_FORM else form for form in forms]
     if HAS_UNCOMMON_KEYS and exceeds_limit(forms):
-        return _remainder(call, id, now)
+        return _remainder(FORMS_KEPT, call, id, now)
     if id is None:
         id = STORE.ids()
         if CHECKS_IDS and (type(id) is not str or not id.strip() or not id.isascii()):
@@ -402,7 +414,7 @@ def _create(  # noqa: C901 - in one pass
         if STORE.published is state:
             raise IdInUse(id)
         # A later write may have used the id: let the general path find out.
-        return _remainder(call, id, now)
+        return _remainder(ID_IN_USE, call, id, now)
     place = INDEX.next
     history = with_clocks(None, clocks) if clocks else None
     row = (names, 1, now, now, id, scope, place, history, *forms, *after)
@@ -436,14 +448,14 @@ def _update(  # noqa: C901 - in one pass
     """
     _sent, scope, forms, state, plain, ignored, extra, conflicts = call
     if before[HISTORY] is not None and _is_special(before):
-        return _remainder(call, new_id, now)
+        return _remainder(SPECIAL, call, new_id, now)
     stored = before[FIRST:]
     after: Any = known if fill is None else fill(known + stored)
     id, names, after_names, clocks = before[ID], before[NAMES], COLUMNS, None
     if RULES or extra or names is not after_names:
         after_names, after, ignored, clocks = ruled(call, after, before)
         if after is None or (clocks and HAS_UPDATE_TIMES):
-            return _remainder(call, new_id, now)
+            return _remainder(RULE, call, new_id, now)
     # Equal texts are the same value; equal numbers may not be (1, 1.0, True).
     if (
         after == stored
@@ -452,12 +464,12 @@ def _update(  # noqa: C901 - in one pass
         and (plain or all(map(same, after, stored)))
     ):
         if DROPS_UPDATES and ignored is not call[5]:
-            return _remainder(call, new_id, now)
+            return _remainder(NOT_UPDATED, call, new_id, now)
         if STORE.published is not state:
             return [new_id, now]
         return before, before, by, 0, 0, ignored or None, conflicts
     if not UPDATES:
-        return _remainder(call, new_id, now)
+        return _remainder(NOT_UPDATED, call, new_id, now)
     if OTHER_KEYS and _hits_another(call, id, by):
         return _IN_USE  # type: ignore[no-any-return]
     held: Any = forms
@@ -470,7 +482,7 @@ def _update(  # noqa: C901 - in one pass
     if HAS_UNCOMMON_KEYS or (history is not None and history[ALIASES]):
         held, history = holdings(call, before, after, held)
         if held is None:
-            return _remainder(call, new_id, now)
+            return _remainder(FORMS_KEPT, call, new_id, now)
     history = with_clocks(history, clocks) if clocks else history
     if now is None:
         now = _time()
@@ -531,7 +543,7 @@ def _lacks(values: Values, columns: Iterable[int]) -> bool:
 
 
 def _remainder(
-    call: FastCall, id: str | None = None, now: datetime | None = None
+    reason: str, call: FastCall, id: str | None = None, now: datetime | None = None
 ) -> Remainder:
     sent, _scope, forms, _state, plain, ignored, *_rest = call
     computed = {
@@ -539,7 +551,7 @@ def _remainder(
         for key, form in zip(KEYS, forms, strict=True)
         if form is not NO_FORM
     }
-    return Remainder(computed, None if plain else (sent, ignored), id, now)
+    return Remainder(computed, None if plain else (sent, ignored), id, now, reason)
 
 
 def upsert_many(

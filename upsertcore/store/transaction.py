@@ -58,13 +58,14 @@ class Remainder:
             if it was not read.
         id: The id that was drawn for a new contact, if any.
         now: The time that was drawn, if any.
+        reason: Why, in words of :mod:`upsertcore.store.uncommon`.
 
     >>> forms = {"email": "ada@x.org", "phone": None}
     >>> Remainder(forms).forms
     {'email': ('ada@x.org',), 'phone': ()}
     """
 
-    __slots__ = ("forms", "id", "now", "read")
+    __slots__ = ("forms", "id", "now", "read", "reason")
 
     def __init__(
         self,
@@ -72,11 +73,12 @@ class Remainder:
         read: tuple[Mapping[str, Any], Mapping[str, str]] | None = None,
         id: str | None = None,
         now: datetime | None = None,
+        reason: str = "",
     ) -> None:
         self.forms: dict[str, tuple[str, ...]] = {
             name: unpack_forms(packed) for name, packed in forms.items()
         }
-        self.read, self.id, self.now = read, id, now
+        self.read, self.id, self.now, self.reason = read, id, now, reason
 
 
 class FastVerbs(Protocol):
