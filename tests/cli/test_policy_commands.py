@@ -319,12 +319,12 @@ class TestRuns:
         (folder / "in.csv").write_bytes(b"email,name\na@x.org,\xff\n")
         upsert("--rejects", "r.csv")
 
-        assert b"a@x.org,\xff,is not UTF-8 text" in (folder / "r.csv").read_bytes()
+        assert b'a@x.org,\xff,"is not UTF-8 text; ' in (folder / "r.csv").read_bytes()
         utf_16 = "email,name\na@x.org,\ud800\n".encode("utf-16", errors="surrogatepass")
         (folder / "in.csv").write_bytes(utf_16)
         upsert("--rejects", "r.csv")
 
-        assert b"a@x.org,?,is not UTF-8 text" in (folder / "r.csv").read_bytes()
+        assert b"a@x.org,?,is not utf-16 text" in (folder / "r.csv").read_bytes()
 
     def test_rejects_of_files_with_other_columns_are_refused(
         self, folder: Path

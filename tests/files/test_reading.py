@@ -16,6 +16,8 @@ from upsertcore.files.json_rows import parse_json
 from upsertcore.files.reading import read_rows
 from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
 
+NO_TEXT = "is not UTF-8 text; for an older export, try encoding cp1252 or latin-1"
+
 
 def input_rows(content: bytes, name: str = "-", **rename: str) -> list[InputRow]:
     """Read the rows of some bytes."""
@@ -66,7 +68,7 @@ class TestCsv:
             (2, "has 1 cells, but the header has 3"),
             (3, "has a value in an unnamed column"),
             (4, "is not valid CSV: ',' expected after '\"'"),
-            (5, "is not UTF-8 text"),
+            (5, NO_TEXT),
             (6, {"a": "ok", "b": "2"}),
         ]
 
@@ -115,7 +117,7 @@ class TestCsv:
 
         assert line_results(content, "x.csv") == [
             (2, {"a": "x"}),
-            (3, "is not UTF-8 text"),
+            (3, "is not utf-16 text"),
             (4, {"a": "y"}),
         ]
 
@@ -234,7 +236,7 @@ class TestJsonLines:
         ]
         assert "is not valid JSON: Expecting property name" in results[1][1]
         assert "duplicate name 'a'" in results[3][1]
-        assert results[4] == (6, "is not UTF-8 text")
+        assert results[4] == (6, NO_TEXT)
 
     def test_names_of_objects_are_renamed_or_left_out(self) -> None:
         """Only at the top level."""

@@ -1,5 +1,5 @@
 """
-CSV input, separated by commas, semicolons or tabs.
+CSV input, with any delimiter.
 
 Rules:
     A malformed row becomes a row with an error; reading continues after it.
@@ -11,29 +11,36 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from attrs import define
 
 from upsertcore.files.columns import Columns
+from upsertcore.files.delimiters import split_off_delimiter
+from upsertcore.files.read_options import ReadOptions
 from upsertcore.files.row_plan import RowPlan
 from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
+from upsertcore.files.text_input import NO_TEXT
 from upsertcore.values import show_value
 
-__all__ = ["is_text", "read_csv"]
+__all__ = ["Records", "is_text", "read_csv", "read_table"]
 
 _CELL_LIMIT = 1 << 24
 _UNCLOSED = ("unexpected end", "field larger")
+_DEFAULT = ReadOptions()
 
 
-def read_csv(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
+def read_csv(
+    text: Iterable[str], columns: Columns, how: ReadOptions = _DEFAULT
+) -> Iterator[InputRow]:
     r"""
     Read the rows of a CSV file.
 
     Args:
         text: The lines, with their line endings.
         columns: How columns are renamed.
+        how: The delimiter, and the cells that are null.
 
     Raises:
         BadHeader: If the first line cannot be used.
@@ -45,12 +52,46 @@ def read_csv(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
     >>> [row.payload for row in read_csv(["a;b\n", "1;\n"], Columns({}))]
     [{'a': '1'}]
     """
-    lines = iter(text)
-    first = next(lines, "")
-    delimiter = max(",;\t", key=first.count)
     csv.field_size_limit(_CELL_LIMIT)
-    latest = _LatestLine(chain([first], lines))
+    delimiter, lines, has_sep = split_off_delimiter(iter(text), how.delimiter)
+    latest = _LatestLine(lines)
     reader = csv.reader(latest, delimiter=delimiter, strict=True)
+    if has_sep:
+        next(reader)
+    return read_table(reader, columns, how.null, latest)
+
+
+class Records(Protocol):
+    """The records of a table, each a list of cells."""
+
+    @property
+    def line_num(self) -> int:
+        """The number of lines that were read."""
+        ...
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+    def __next__(self) -> list[str]: ...
+
+
+def read_table(
+    reader: Records,
+    columns: Columns,
+    null: Sequence[str] = (),
+    latest: _LatestLine | None = None,
+) -> Iterator[InputRow]:
+    """
+    Read the rows of a table, the header first.
+
+    Args:
+        reader: Its records; those of a CSV file may raise ``csv.Error``.
+        columns: How columns are renamed.
+        null: Cells that are read as blank.
+        latest: The lines of a CSV file.
+
+    Raises:
+        BadHeader, UnreadableFile: As :func:`read_csv`.
+    """
     names, plan = _header(reader, columns)
     after_blank = has_footer = False
     while True:
@@ -60,16 +101,13 @@ def read_csv(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            last = reader.line_num
-            # A row of several lines: an unclosed quote, or a truncated file.
-            if last > line or any(word in str(error) for word in _UNCLOSED):
-                raise _unclosed_quote(
-                    line, last + sum(1 for _ in lines), error
-                ) from error
-            problem, raw = f"is not valid CSV: {error}", latest.text.rstrip("\r\n")
+            raw = _malformed(error, line, reader.line_num, latest)
+            problem = f"is not valid CSV: {error}"
             yield InputRow(line, error=problem, source=(names, [raw]))
             continue
         cells = [cell.strip() for cell in cells]
+        if null:
+            cells = ["" if cell in null else cell for cell in cells]
         if not any(cells):
             after_blank = plan.footer
         elif after_blank and len(cells) == 1 < len(names):
@@ -78,6 +116,16 @@ def read_csv(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
             has_footer = True
         else:
             yield _row(line, (names, cells), plan, reader.line_num)
+
+
+def _malformed(error: csv.Error, line: int, last: int, latest: Any) -> str:
+    """Return the text of a malformed row; raise if it is not closed."""
+    # A row of several lines: an unclosed quote, or a truncated file.
+    if last > line or any(word in str(error) for word in _UNCLOSED):
+        unread = sum(1 for _ in latest.lines)
+        raise _unclosed_quote(line, last + unread, error) from error
+    text: str = latest.text
+    return text.rstrip("\r\n")
 
 
 def _unclosed_quote(line: int, last: int, error: csv.Error) -> UnreadableFile:
@@ -106,7 +154,7 @@ class _LatestLine:
         return self.text
 
 
-def _header(reader: Iterator[list[str]], columns: Columns) -> tuple[list[str], RowPlan]:
+def _header(reader: Records, columns: Columns) -> tuple[list[str], RowPlan]:
     """Return the columns, and how the rows below them become fields."""
     try:
         cells = _after_preamble(reader, columns)
@@ -119,11 +167,11 @@ def _header(reader: Iterator[list[str]], columns: Columns) -> tuple[list[str], R
         if name and counts[name] > 1:
             raise BadHeader(f"duplicate column {show_value(name)}")
         if not is_text(name):
-            raise BadHeader(f"column {show_value(name)} is not UTF-8 text")
+            raise BadHeader(f"column {show_value(name)} {NO_TEXT}")
     return cells, columns.plan(cells)
 
 
-def _after_preamble(reader: Iterator[list[str]], columns: Columns) -> list[str]:
+def _after_preamble(reader: Records, columns: Columns) -> list[str]:
     """Return the header; text before it ends with a blank line, if it is known."""
     cells = _stripped(reader)
     known = columns.preambles
@@ -137,7 +185,7 @@ def _after_preamble(reader: Iterator[list[str]], columns: Columns) -> list[str]:
     return cells
 
 
-def _stripped(reader: Iterator[list[str]]) -> list[str]:
+def _stripped(reader: Records) -> list[str]:
     return [cell.strip() for cell in next(reader, [])]
 
 
@@ -155,7 +203,7 @@ def _row(
             error += f"; it ends on line {last}"
         return InputRow(line, error=error, source=source)
     if not is_text("".join(cells)):
-        return InputRow(line, error="is not UTF-8 text", source=source)
+        return InputRow(line, error=NO_TEXT, source=source)
     if plan.unnamed and not plan.is_index(cells):
         problem = "has a value in an unnamed column"
         return InputRow(line, error=problem, source=source)

@@ -22,6 +22,7 @@ from attrs import Factory, define
 from upsertcore.files.columns import Columns
 from upsertcore.files.csv_rows import is_text
 from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
+from upsertcore.files.text_input import NO_TEXT
 from upsertcore.values import MAX_DEPTH, show_value
 
 __all__ = ["parse_json", "read_json_array", "read_json_lines"]
@@ -103,7 +104,7 @@ def _rows(texts: Iterator[tuple[int, str]], columns: Columns) -> Iterator[InputR
     columns.complete = False
     for line, text in texts:
         if not is_text(text):
-            yield InputRow(line, error="is not UTF-8 text", source=text)
+            yield InputRow(line, error=NO_TEXT, source=text)
             continue
         try:
             payload = _rename(parse_json(text), columns)
