@@ -43,6 +43,7 @@ from benchmarks.machine import machine_info
 from benchmarks.markdown import insert_block
 from benchmarks.output import write_results
 from upsertcore import ContactBook, Policy, normalize
+from upsertcore.benchmark.measuring import timed
 from upsertcore.evaluation import Report, evaluate_records, new_side
 from upsertcore.evaluation.scores import Measure, measure_of, score
 from upsertcore.replay import Linking, SentPatch, component_roots, components
@@ -164,10 +165,12 @@ def _evaluate_policy(data: Febrl, name: str, policy_: Policy, runs: int) -> Row:
 
 def _seconds(policy_: Policy, patches: Sequence[dict[str, str]]) -> float:
     upsert = ContactBook(policy_).upsert
-    start = perf_counter()
-    for patch in patches:
-        upsert(patch)
-    return perf_counter() - start
+
+    def run() -> None:
+        for patch in patches:
+            upsert(patch)
+
+    return timed(run) / 1e9
 
 
 def _score_groups(

@@ -18,8 +18,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,6 +28,7 @@ from benchmarks.machine import describe, machine_info
 from benchmarks.markdown import insert_block, table
 from benchmarks.output import write_results
 from benchmarks.workloads import MAIN, Case, patches
+from upsertcore.benchmark.measuring import timed
 
 __all__ = ["main", "measure", "results_table"]
 
@@ -92,9 +93,7 @@ def measure(
                 for side in sides:
                     for how, call in side.ways().items():
                         side.clear()
-                        start = time.perf_counter()
-                        call(sent)
-                        spent = (time.perf_counter() - start) / size * 1e6
+                        spent = timed(partial(call, sent)) / 1_000 / size
                         times.setdefault((side.name, how), []).append(spent)
                         what = f"{database}, run {run + 1}: {side.name}, {how}"
                         say(f"{what}: {spent:.0f}")

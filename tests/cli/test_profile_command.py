@@ -62,6 +62,13 @@ class TestTables:
         for word in ("distinct", "contacts", "100 %", "header;"):
             assert word in output
 
+    def test_kinds_of_a_long_file_are_those_of_its_first_rows(self) -> None:
+        rows = '{"email": "a@x.org"}\n' * 1_001
+
+        assert (
+            "kinds, by header and the first 1,000 rows" in run("-", stdin=rows).output
+        )
+
     def test_standard_input_is_read(self) -> None:
         assert "1 row" in run("-", stdin='{"email": "a@x.org"}\n').output
 

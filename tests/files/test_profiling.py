@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -196,6 +197,19 @@ def test_long_value_is_kept_as_its_beginning_and_a_digest() -> None:
     assert key is not None
     assert (2, 1) == (key.forms, key.shared)
     assert "a" * 40 + "…" == key.most_shared[0].form
+
+
+def test_memory_grows_with_distinct_values_and_not_with_rows() -> None:
+    def peak(rows: int) -> int:
+        sent = ({"email": f"a{n % 50}@x.org", "note": "y" * 500} for n in range(rows))
+        tracemalloc.start()
+        profile_rows(sent)
+        _now, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(3_000)
+    assert peak(12_000) < 1.1 * peak(3_000)
 
 
 def test_examples_are_the_first_distinct_ones() -> None:

@@ -22,7 +22,7 @@ from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.files.column_kinds import KINDS
 from upsertcore.files.columns import Columns
 from upsertcore.files.figures import ColumnFigures, FileFigures
-from upsertcore.files.profiling import profile_rows
+from upsertcore.files.profiling import SAMPLE_ROWS, profile_rows
 from upsertcore.files.reading import read_rows
 from upsertcore.files.rows import UnreadableFile
 from upsertcore.normalize import phone_in
@@ -128,7 +128,9 @@ def profile_tables(figures: FileFigures) -> Iterator[Table]:
         yield count_table("unreadable rows", ("reason", "rows"), kinds)
     if columns:
         reasons = [(each.column, each.kind, _reason(each)) for each in columns]
-        yield make_table("kinds", ("column", "kind", "because"), reasons)
+        first = f", by header and the first {SAMPLE_ROWS:,} rows"
+        title = f"kinds{first if figures.rows > SAMPLE_ROWS else ''}"
+        yield make_table(title, ("column", "kind", "because"), reasons)
     if values := [*_values(columns)]:
         yield count_table(
             "values that are no key", ("column", "what", "rows"), values, 2

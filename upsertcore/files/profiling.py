@@ -41,7 +41,7 @@ from upsertcore.normalize.blocked_patterns import compile_patterns, is_blocked
 from upsertcore.profiles.text_cells import split_words
 from upsertcore.values import callable_name, show_value
 
-__all__ = ["profile_rows"]
+__all__ = ["SAMPLE_ROWS", "profile_rows"]
 
 SAMPLE_ROWS = 1_000
 """The number of rows that decide on the kinds of columns."""
