@@ -108,6 +108,12 @@ class TestNames:
         ):
             rows_of(crm(target=Target("crm", ("email",))), "email,Loyalty\n")
 
+    def test_map_that_meets_no_column_is_part_of_that_message(self) -> None:
+        columns = crm(rename={"Frist name": "firstName"})
+        message = "--only-mapped; --map: no column 'Frist name'; the columns are 'Name'"
+        with pytest.raises(BadHeader, match=message):
+            rows_of(columns, "Name\n")
+
     def test_unknown_columns_are_left_out_on_demand(self) -> None:
         content = "email,Loyalty\na@x.org,7\n"
 

@@ -29,13 +29,14 @@ from upsertcore.benchmark import (
     draw,
 )
 from upsertcore.cli.candidates import load_candidates
+from upsertcore.cli.column_options import ColumnOptions, column_options, noted
 from upsertcore.cli.exit_status import (
     check_columns,
     exit_status,
     output_console,
     report_errors,
 )
-from upsertcore.cli.options import MAP, SET
+from upsertcore.cli.options import SET
 from upsertcore.cli.output import count_table, printable
 from upsertcore.cli.plot_file import check_plot
 from upsertcore.cli.upsert_rows import ProgressBar, open_input
@@ -69,7 +70,7 @@ __all__ = ["benchmark", "benchmark_tables"]
     show_default=True,
     help="How often times are measured.",
 )
-@MAP
+@column_options
 @SET
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option(
@@ -84,7 +85,7 @@ def benchmark(
     file: str,
     others: tuple[str, ...],
     rounds: int,
-    maps: tuple[str, ...],
+    of_columns: ColumnOptions,
     sets: tuple[str, ...],
     *,
     as_json: bool,
@@ -102,11 +103,14 @@ def benchmark(
     names = [policy, *others]
     with report_errors(file), ProgressBar() as bar:
         check_plot(plot)
-        constants = parse_pairs("--set", sets)
+        column_map = of_columns.read_map()
+        constants = {**column_map.constants, **parse_pairs("--set", sets)}
         candidates = load_candidates(names, constants, bar)
         reserved = frozenset(name for each in candidates for name in each.path)
-        columns = Columns(parse_pairs("--map", maps, "COLUMN=FIELD"), reserved)
-        rows, unreadable = _read(file, columns, bar)
+        # The columns are those of POLICY; the others are measured on the same rows.
+        columns = of_columns.columns(candidates[0].target, reserved, column_map)
+        with noted(columns):
+            rows, unreadable = _read(file, columns, bar)
         subjects = [
             (Subject(each.name, partial(_runner, names, number, constants)), payloads)
             for number, each in enumerate(candidates)

@@ -19,6 +19,7 @@ from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbere
 from upsertcore.files.columns import Columns
 from upsertcore.files.rows import InputRow
 from upsertcore.profiles import Profile
+from upsertcore.profiles.target import Target
 
 __all__ = ["Candidate", "load_candidates"]
 
@@ -37,6 +38,7 @@ class Candidate:
         run: Returns the same for a benchmark, with the ids that a book makes itself.
         payload: Returns the payload of a row.
         path: The names of its parameters, which no column may have.
+        target: What rows are for.
 
     >>> Candidate(
     ...     "crm:policy", lambda: None, lambda: None, lambda row: row.payload
@@ -49,6 +51,7 @@ class Candidate:
     run: Callable[[], Runner]
     payload: Callable[[InputRow], Any]
     path: tuple[str, ...] = ()
+    target: Target | None = None
 
 
 def load_candidates(
@@ -127,7 +130,8 @@ def _profile_candidate(
         return Runner(instance.book, sender(instance), plan)
 
     payload = Run(session.profile, session.path, session.constants, Columns({})).payload
-    return Candidate(source.name, begin, run, payload, session.profile.path)
+    profile = session.profile
+    return Candidate(source.name, begin, run, payload, profile.path, profile.target)
 
 
 def _policy_candidate(source: Source, constants: TextMapping) -> Candidate:
@@ -139,4 +143,5 @@ def _policy_candidate(source: Source, constants: TextMapping) -> Candidate:
 
     policy = source.make.policy
     run = policy_subject(source.name, policy).make
-    return Candidate(source.name, partial(new_side, policy), run, payload)
+    begin, target = partial(new_side, policy), profile.target
+    return Candidate(source.name, begin, run, payload, target=target)

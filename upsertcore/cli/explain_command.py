@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from upsertcore.cli.column_options import ColumnOptions, column_options, noted
 from upsertcore.cli.exit_status import exit_status, output_console, report_errors
 from upsertcore.cli.options import (
     BOOK,
-    MAP,
     SET,
     database_errors,
-    make_columns,
     open_noted,
 )
 from upsertcore.cli.output import plan_tables, printable
@@ -24,6 +22,7 @@ from upsertcore.cli.policy_names import POLICY, Source
 from upsertcore.cli.profile_session import Session
 from upsertcore.cli.upsert_rows import ProgressBar, Run, open_input
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
+from upsertcore.files.columns import Columns
 from upsertcore.files.json_rows import parse_json
 from upsertcore.files.reading import read_rows
 from upsertcore.profiles import Rejected
@@ -39,7 +38,7 @@ __all__ = ["explain"]
 @click.argument("payload", required=False)
 @BOOK
 @click.option("--row", metavar="FILE:LINE", help="Explain this row of a file instead.")
-@MAP
+@column_options
 @SET
 @click.pass_context
 def explain(
@@ -48,7 +47,7 @@ def explain(
     payload: str | None,
     book: Path | DatabaseBook | None,
     row: str | None,
-    maps: tuple[str, ...],
+    of_columns: ColumnOptions,
     sets: tuple[str, ...],
 ) -> None:
     """
@@ -62,12 +61,15 @@ def explain(
     if (payload is None) == (row is None):
         raise click.UsageError("give either PAYLOAD or --row FILE:LINE")
     with report_errors(), ProgressBar() as bar:
-        rename = parse_pairs("--map", maps, "COLUMN=FIELD")
-        session = open_noted(policy, book, parse_pairs("--set", sets), bar)
+        column_map = of_columns.read_map()
+        settings = {**column_map.constants, **parse_pairs("--set", sets)}
+        session = open_noted(policy, book, settings, bar)
+        profile = session.profile
+        columns = of_columns.columns(profile.target, profile.path, column_map)
         if payload is not None:
             body = _parse_payload(payload)
         else:
-            body = _payload_of_row(str(row), session, rename)
+            body = _payload_of_row(str(row), session, columns)
     try:
         with database_errors(book):
             plan = session.profile.plan(body, **session.path)
@@ -83,16 +85,17 @@ def explain(
         console.print(table)
 
 
-def _payload_of_row(place: str, session: Session, rename: Mapping[str, str]) -> object:
+def _payload_of_row(place: str, session: Session, columns: Columns) -> object:
     """Return the payload that ``upsert`` makes of a row."""
     name, _colon, number = place.rpartition(":")
     if not name or not number.isdecimal():
         raise InvalidUsage(
             f"--row: must be FILE:LINE, such as in.csv:12, not {place!r}"
         )
-    columns, line = make_columns(session.profile, rename), int(number)
+    line = int(number)
     run = Run(session.profile, session.path, session.constants, columns)
     with (
+        noted(columns),
         report_errors(name),
         open_input(name) as (stream, _position, _size),
         closing(read_rows(stream, name, columns)) as rows,

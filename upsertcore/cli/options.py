@@ -24,8 +24,6 @@ from upsertcore.cli.output import printable
 from upsertcore.cli.policy_names import PolicyType, Source
 from upsertcore.cli.profile_session import Session, open_session
 from upsertcore.cli.upsert_rows import ProgressBar
-from upsertcore.files.columns import Columns
-from upsertcore.profiles import Profile
 
 if TYPE_CHECKING:
     from upsertcore.cli.book_database import DatabaseBook
@@ -33,13 +31,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BOOK",
     "FILE",
-    "MAP",
     "POLICY_OF_BOOK",
     "SCOPE",
     "SET",
     "BookType",
     "database_errors",
-    "make_columns",
     "open_noted",
 ]
 
@@ -83,13 +79,6 @@ BOOK = click.option(
     type=BookType(),
     help="A file of contacts, one per line, or a database: contacts.db, or its URL.",
 )
-MAP = click.option(
-    "--map",
-    "maps",
-    multiple=True,
-    metavar="COLUMN=FIELD",
-    help='Rename a column to a field; "COLUMN=" drops the column.',
-)
 SET = click.option(
     "--set",
     "sets",
@@ -119,17 +108,6 @@ def open_noted(
         more = ["..."] * (len(conflicts) > _SHOWN_CONFLICTS)
         note(what, *map(str, conflicts[:_SHOWN_CONFLICTS]), *more)
     return session
-
-
-def make_columns(profile: Profile, rename: Mapping[str, str]) -> Columns:
-    """
-    Return how the columns of a run become fields.
-
-    Args:
-        profile: The profile; its parameters are no columns.
-        rename: The pairs of ``--map``.
-    """
-    return Columns(rename, frozenset(profile.path))
 
 
 @contextmanager

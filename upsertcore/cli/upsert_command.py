@@ -17,6 +17,7 @@ from attrs import evolve
 from upsertcore.cli.atomic_write import AtomicFile
 from upsertcore.cli.book_mark import remove_stale
 from upsertcore.cli.book_session import write_files
+from upsertcore.cli.column_options import ColumnOptions, column_options, noted
 from upsertcore.cli.distinct_paths import check_distinct
 from upsertcore.cli.exit_status import (
     WrittenFiles,
@@ -29,10 +30,8 @@ from upsertcore.cli.exit_status import (
 from upsertcore.cli.options import (
     BOOK,
     FILE,
-    MAP,
     SET,
     database_errors,
-    make_columns,
     open_noted,
 )
 from upsertcore.cli.outcome_file import OutcomeFile
@@ -75,7 +74,7 @@ _LIMIT = re.compile(r"(\d+)(%?)")
 @click.option(
     "--dry-run", is_flag=True, help="Report what would be done; keep the book as it is."
 )
-@MAP
+@column_options
 @SET
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_context
@@ -87,7 +86,7 @@ def upsert(
     outcomes: Path | None,
     rejects: Path | None,
     max_refused: str,
-    maps: tuple[str, ...],
+    of_columns: ColumnOptions,
     sets: tuple[str, ...],
     *,
     dry_run: bool,
@@ -110,8 +109,8 @@ def upsert(
         is_within = _refused_limit(max_refused)
         check_distinct(files, (book, outcomes, rejects))
         check_readable(files)
-        settings = parse_pairs("--set", sets)
-        rename = parse_pairs("--map", maps, "COLUMN=FIELD")
+        column_map = of_columns.read_map()
+        settings = {**column_map.constants, **parse_pairs("--set", sets)}
         # A dry run in a database is a transaction that is rolled back; a new one is not
         # made.
         writes = not dry_run or bool(getattr(book, "head", None))
@@ -122,17 +121,20 @@ def upsert(
             session.profile,
             session.path,
             session.constants,
-            make_columns(session.profile, rename),
+            of_columns.columns(
+                session.profile.target, session.profile.path, column_map
+            ),
             _opened(opened, OutcomeFile, outcomes),
             _opened(opened, Rejects, rejects),
         )
         if session.database is not None and not dry_run:
             count = partial(session.database.after_row, session.profile)
             run = evolve(run, after_row=partial(count, written.set_part))
-        for name in files:
-            with report_errors(name), database_errors(book):
-                run.process_file(name, bar)
-        check_columns(run.columns)
+        with noted(run.columns):
+            for name in files:
+                with report_errors(name), database_errors(book):
+                    run.process_file(name, bar)
+            check_columns(run.columns)
         refused = not is_within(run.counts.refused, run.counts.rows)
         written.status = exit_status(refused=refused)
         with report_errors(book):

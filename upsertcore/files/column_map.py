@@ -66,6 +66,7 @@ class ColumnMap:
         drop: Columns that are left out, unless a field is spelled so.
         separators: Column to what separates the values in a cell.
         dates: Column to the order of its dates, such as ``DMY``.
+        values: Column to what its values become; their case does not matter.
         omit: Values that are left out.
         clear: Cells that clear a field.
         constants: Fields set in every row.
@@ -87,6 +88,7 @@ class ColumnMap:
     drop: tuple[str, ...] = ()
     separators: Mapping[str, str] = {}
     dates: Mapping[str, str] = {}
+    values: Mapping[str, Mapping[str, str]] = {}
     omit: tuple[Omit, ...] = ()
     clear: frozenset[str] = frozenset()
     constants: Mapping[str, str] = {}
@@ -134,6 +136,11 @@ class ColumnMap:
         """Return the order of the dates of a column, "" if it is not known."""
         found = _finder(self.dates)(column)
         return "" if found is None else found[1]
+
+    def values_of(self, column: str) -> Mapping[str, str]:
+        """Return what the values of a column become."""
+        found = _finder(self.values)(column)
+        return {} if found is None else found[1]
 
     def omits(self, column: str) -> tuple[Omit, ...]:
         """Return the rules of the values of a column that are left out."""
@@ -250,6 +257,17 @@ def _text_table(value: Any) -> dict[str, str]:
     return texts
 
 
+def _values(value: Any) -> dict[str, dict[str, str]]:
+    values: dict[str, dict[str, str]] = {}
+    for column, table in _table(value):
+        is_table = isinstance(table, dict)
+        _require(is_table, f": {show_value(column)} must be a table of values", table)
+        values[column] = {
+            cell.casefold(): text for cell, text in _text_table(table).items()
+        }
+    return values
+
+
 def _orders(value: Any) -> dict[str, str]:
     orders = _text_table(value)
     for key, order in orders.items():
@@ -299,6 +317,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "drop": ("drop", _texts),
     "separators": ("separators", _text_table),
     "dates": ("dates", _orders),
+    "values": ("values", _values),
     "omit": ("omit", _rules),
     "clear": ("clear", lambda value: frozenset(_texts(value))),
     "set": ("constants", _text_table),

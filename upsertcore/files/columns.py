@@ -193,6 +193,8 @@ class Columns:
             titles = " and ".join(each.title for each in found)
             self.tell(f"the columns fit the exports of {titles}; name one with --from")
             return None
+        for ready in found:
+            self._notes.setdefault(_recognised(ready), {})
         return found[0] if found else None
 
     def _use(
@@ -266,11 +268,12 @@ class Columns:
         if target.prefixes:
             own = show_value(f"{first}={target.prefixes[0]}{first}")
             custom = f", keep one with --map {own}"
+        missing = self.missing()
         return (
             f"{what} no field in {target.name}: {', '.join(texts)}; "
             f"map each with --map {show_value(f'{first}={best}')}{custom}, "
             f"drop one with --map {show_value(f'{first}=')}, "
-            "or drop all of them with --only-mapped"
+            f"or drop all of them with --only-mapped{missing and f'; {missing}'}"
         )
 
     def _row_plan(self, columns: Sequence[str], uses: Sequence[_Use]) -> RowPlan:
@@ -316,13 +319,14 @@ class Columns:
         separator = self.map.separator(column)
         omit = self.map.omits(column)
         dates = self.map.date_order(column)
-        known = ""
+        become, known = self.map.values_of(column), ""
         if use.map is not None and use.map is not self.map:
             omit += use.map.omits(column)
             known = use.map.date_order(column)
+            become = {**use.map.values_of(column), **become}
             if separator is None:
                 separator = use.map.separator(column)
-        return Part(place, column, separator, split, omit, (dates, known))
+        return Part(place, column, separator, split, omit, (dates, known), become)
 
     def _tell_joined(self, name: str, parts: list[Part], *, is_many: bool) -> None:
         what = "all values" if is_many else "the first that is filled"

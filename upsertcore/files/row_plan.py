@@ -78,6 +78,7 @@ class Part:
         split: How the target splits a cell, None if the field takes one value.
         omit: Values that are left out.
         dates: The orders of its dates that the caller and a ready map know.
+        become: What its values become, by the value in lower case.
     """
 
     index: int
@@ -86,11 +87,13 @@ class Part:
     split: Split | None = None
     omit: tuple[Omit, ...] = ()
     dates: tuple[str, str] = ("", "")
+    become: Mapping[str, str] = {}
 
     @property
     def is_plain(self) -> bool:
         """Whether its cells are taken as they are."""
-        return self.separator is None and not self.omit and not any(self.dates)
+        is_split = self.separator is not None
+        return not (is_split or self.omit or self.become or any(self.dates))
 
     def values(self, cell: Any, left_out: Counter[tuple[str, str]]) -> list[Any]:
         """
@@ -107,6 +110,13 @@ class Part:
             values = split_cell(cell, self.separator)
         else:
             values = [cell] if self.split is None else self.split(cell)
+        if self.become:
+            values = [
+                self.become.get(value.casefold(), value)
+                if isinstance(value, str)
+                else value
+                for value in values
+            ]
         own, known = self.dates
         if own:
             values = [iso_date(value, own) for value in values]

@@ -46,8 +46,8 @@ STANDARD_WORDS: Mapping[str, tuple[str, ...]] = {
     "city": ("town",),
     "region": ("state", "province", "state/region", "state/province"),
     "postal_code": ("zip", "zip code", "postcode", "zip/postal code"),
+    "country_code": ("country",),
     "country": ("country/region",),
-    "country_code": (),
     "website": ("url", "web page", "homepage", "website url"),
     "notes": ("note",),
     "source": ("lead source", "original source"),
@@ -72,7 +72,8 @@ def comparable(name: str) -> str:
     ('emailaddress', 'firstname', '')
     """
     text = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(filter(str.isalnum, text))
+    # A control character is no punctuation: such a name is that of nothing.
+    return "".join(c for c in text if c.isalnum() or c < " ")
 
 
 _WORD_OF = {
