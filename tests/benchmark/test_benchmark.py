@@ -127,8 +127,8 @@ def test_one_policy_is_named_policy_and_progress_is_reported() -> None:
     ("policies", "rows", "rounds", "message"),
     [
         (POLICY, ROWS, 0, "rounds: must be 1 or more, not 0"),
-        (POLICY, [], 1, "rows: there are none to measure"),
-        ({}, ROWS, 1, "policies: there are none to measure"),
+        (POLICY, [], 1, "rows: must not be empty"),
+        ({}, ROWS, 1, "policies: must not be empty"),
     ],
 )
 def test_benchmark_of_nothing_is_refused(

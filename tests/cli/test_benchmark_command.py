@@ -225,6 +225,7 @@ def test_nothing_is_cut_off_at_any_width(width: int) -> None:
 def test_figures_that_one_policy_lacks_are_not_compared() -> None:
     report = sample()
     few: Any = {"batches": None, "contact_bytes": None, "keys": ()}
+    few["fast_path"] = FastPathUse(1_000_000, 1_000_000, {})
     first = evolve(report.policies[0], **few)
     tables = [*benchmark_tables(evolve(report, policies=(first, first)), {})]
     ratios = tables[-1]

@@ -230,7 +230,10 @@ def test_given_kind_makes_a_column_a_key() -> None:
     ("kinds", "message"),
     [
         ({"Code": "colour"}, "kinds: 'Code' must be one of email, phone"),
-        ({"Mail": "email"}, "kinds: the file has no column 'Mail'"),
+        (
+            {"Mail": "email"},
+            "kinds: the file has no column 'Mail'; its columns are 'Code'",
+        ),
     ],
 )
 def test_kind_that_cannot_be_used_is_refused(

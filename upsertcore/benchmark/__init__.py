@@ -1,9 +1,9 @@
 """
-Benchmark: the matching performance of a policy on one's own rows.
+Benchmark: the matching performance of policies on given rows.
 
 Rules:
     Each measurement is a process of its own, and policies are measured in turn.
-    What is timed gains nothing that counts: counts are made in another process.
+    Counts come from another process, so that what is timed counts nothing.
     Only figures of one run are comparable.
 """
 

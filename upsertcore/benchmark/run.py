@@ -110,9 +110,9 @@ def benchmark_subjects(
     if rounds < 1:
         raise ValueError(f"rounds: must be 1 or more, not {rounds}")
     if not every:
-        raise ValueError("policies: there are none to measure")
+        raise ValueError("policies: must not be empty; pass a policy")
     if not all(rows for _subject, rows in every):
-        raise ValueError("rows: there are none to measure")
+        raise ValueError("rows: must not be empty; pass one or more")
     numbers = range(len(every))
     done, total = 0, len(every) * (rounds + len(_ONCE))
     results: list[dict[str, list[Any]]] = [{} for _ in every]

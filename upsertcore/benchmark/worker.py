@@ -5,7 +5,7 @@ Rules:
     The task is a pickle that the parent wrote: the subject, then one row after the
     other. For times, all rows are in memory before; for memory, they are read one by
     one and discarded, so that what is kept is the book's.
-    What is counted is counted apart from what is timed.
+    Timing and counting are different tasks.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from upsertcore.files.figures import (
     KeyFigures,
     SharedForm,
 )
-from upsertcore.files.rows import InputRow, problem_kind
+from upsertcore.files.rows import InputRow, format_names, problem_kind
 from upsertcore.normalize import PLACEHOLDERS, phone_in
 from upsertcore.normalize.blocked_patterns import compile_patterns, is_blocked
 from upsertcore.profiles.text_cells import split_words
@@ -307,7 +307,9 @@ def profile_rows(
     for line, cells in chain(sample, readable):
         profiler.add(line, {name: values for name, values in cells.items() if values})
     if absent := [name for name in given if name not in profiler.columns]:
-        raise ValueError(f"kinds: the file has no column {show_value(absent[0])}")
+        known = format_names([*profiler.columns])
+        what = f"the file has no column {show_value(absent[0])}"
+        raise ValueError(f"kinds: {what}; its columns are {known}")
     return profiler.figures()
 
 
