@@ -15,6 +15,8 @@ def test_map_of_all_keys_is_parsed() -> None:
     preamble = "Notes:"
     footer = true
     delimiter = ";"
+    from = "google"
+    only_mapped = true
     recognise = [["A", "B"]]
     title = "CRM"
     source = ["https://crm.example"]
@@ -28,6 +30,8 @@ def test_map_of_all_keys_is_parsed() -> None:
     Both = "|"
     [dates]
     Born = "DMY"
+    [values.News]
+    Unsubscribed = "true"
     """
     each = parse_map(text, "m.toml")
 
@@ -40,7 +44,10 @@ def test_map_of_all_keys_is_parsed() -> None:
     assert ["|", None] == [*map(each.separator, ("BOTH", "None"))]
     assert ["DMY", ""] == [*map(each.date_order, ("born", "None"))]
     assert [2, "Notes:", True] == [each.rank("None"), each.preamble, each.footer]
-    assert ({"delimiter": ";"}, {"source": "fair"}) == (each.reading, each.constants)
+    assert (";", {"source": "fair"}) == (each.reading.delimiter, each.constants)
+    assert ("google", True) == (each.ready, each.only_mapped)
+    assert {"unsubscribed": "true"} == each.values_of("news")
+    assert {} == each.values_of("Both")
     assert {"#N/A"} == each.clear
     assert ["zero"] == [rule.why for rule in each.omits("Any")]
     assert (("A", "B"),) == each.recognise
@@ -71,6 +78,9 @@ def test_map_without_columns_knows_none() -> None:
         ("separators = {A = 1}", "separators: 'A' must be text, not 1"),
         ("separators = {A = ''}", "separators: 'A' must be text, not ''"),
         ("dates = {A = 'DD'}", "dates: 'A' must be an order of D, M and Y"),
+        ("values = {A = 1}", "values: 'A' must be a table of values, not 1"),
+        ("encoding = 'utf-99'", "m.toml: encoding: 'utf-99' is no text encoding"),
+        ("null = [1]", "m.toml: null: must be texts, not 1"),
         ("header = 0", "header: must be the number of a line, not 0"),
         ("header = true", "header: must be the number of a line, not True"),
         ("footer = 1", "footer: must be true or false, not 1"),

@@ -10,6 +10,7 @@ import pytest
 from upsertcore.files.column_map import BadMap, ColumnMap, parse_map
 from upsertcore.files.columns import Columns
 from upsertcore.files.reading import read_rows
+from upsertcore.files.ready_maps import ready_map
 from upsertcore.files.row_plan import split_cell
 from upsertcore.files.rows import BadHeader
 from upsertcore.profiles.target import Target
@@ -227,6 +228,37 @@ class TestMapFile:
             row["birthday"] for row in rows_of(columns, "\n".join(["birthday", *cells]))
         ]
 
+    def test_values_become_others_and_their_case_does_not_matter(self) -> None:
+        """Those of the caller come before those of a ready map."""
+        columns = crm('values = {phone = {NONE = "0"}}')
+
+        assert [{"phone": "0"}, {"phone": "1"}] == rows_of(columns, "phone\nnone\n1\n")
+        assert [{"phone": "0"}, {"phone": 1}] == rows_of(
+            columns, '{"phone": "None"}\n{"phone": 1}\n', "x.jsonl"
+        )
+        email = 'values = {"Email status" = {unsubscribed = "out"}}'
+        header = "Email address,First name,Last name,Email status"
+        target = Target("crm", CRM.fields, aliases={"opted_out": "custom"})
+        [row, _] = rows_of(
+            crm(email, target=target), f"{header}\na,,,Unsubscribed\nb,,,Active\n"
+        )
+        assert {"email": "a"} == row
+
+    def test_file_is_read_as_the_map_says(self) -> None:
+        """Its encoding, delimiter and null strings."""
+        columns = crm("delimiter = '/'\nencoding = 'cp1252'\nnull = '-'")
+        content = "email/firstName/lastName\na/J\xfcrgen/-\n".encode("cp1252")
+        [row] = read_rows(io.BytesIO(content), "x.csv", columns)
+
+        assert {"email": "a", "firstName": "J\xfcrgen"} == row.payload
+
+    def test_map_file_names_the_export_and_drops_unknown_columns(self) -> None:
+        columns = crm('from = "linkedin"\nonly_mapped = true')
+
+        assert [{"firstName": "A"}] == rows_of(
+            columns, "Notes:\n\nFirst Name,Loyalty\nA,7\n"
+        )
+
     def test_header_is_on_the_line_of_the_map(self) -> None:
         assert [{"email": "a@x.org"}] == rows_of(
             crm("header = 3"), "Report\n,,\nemail\na@x.org\n"
@@ -298,6 +330,25 @@ class TestUnnamedColumns:
 
 class TestObjects:
     """Names at the top of objects."""
+
+    def test_record_of_a_known_format_has_the_fields_of_its_words(self) -> None:
+        """What the target does not have is left out and noted."""
+        columns = crm()
+        record = {"phone": ["1", "2"], "categories": ["a"], "note": "n", "name": "A"}
+
+        assert {"phone": "1", "tags": ["a"]} == columns.rename_record(
+            record, ready_map("vcard")
+        )
+        assert "left out, since crm has no field for it: note, name" in [
+            *columns.notes()
+        ]
+
+    def test_record_without_a_target_stays(self) -> None:
+        record = {"phone": ["1", "2"], "note": "n"}
+
+        assert record == Columns({}).rename_record(record, ready_map("vcard"))
+        renamed = Columns({"note": "x"}).rename_record(record, ready_map("vcard"))
+        assert {"phone": ["1", "2"], "x": "n"} == renamed
 
     def test_names_are_compared_and_unknown_ones_stay(self) -> None:
         """A null stays; of several names the first that is filled counts."""

@@ -26,7 +26,8 @@ def test_map_has_a_title_a_source_and_columns_to_be_recognised_by(name: str) -> 
     each = ready_map(name)
 
     assert each.title
-    assert each.recognise
+    # The names of a vCard are those of its format, not of a header.
+    assert each.recognise or name == "vcard"
     assert all(re.match("https?://", address) for address in each.source)
     assert each.source
 

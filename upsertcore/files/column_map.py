@@ -16,13 +16,14 @@ from typing import Any
 
 from attrs import field, frozen
 
+from upsertcore.files.read_options import ReadOptions
 from upsertcore.profiles.target import comparable
 from upsertcore.values import show_value
 
 __all__ = ["BadMap", "ColumnMap", "Omit", "parse_map"]
 
-READING = ("delimiter", "encoding", "null", "path", "sheet")
-"""The keys of how a file is read, which are kept as they are."""
+_READING = ("delimiter", "encoding", "null", "path", "sheet")
+_AS_IT_IS = ReadOptions()
 
 
 class BadMap(ValueError):
@@ -71,6 +72,8 @@ class ColumnMap:
         clear: Cells that clear a field.
         constants: Fields set in every row.
         reading: How the file is read, such as its delimiter.
+        ready: The ready map that applies besides; "" for the one that fits.
+        only_mapped: Whether columns without a field are left out.
         recognise: Lists of columns; the export has all of one list.
         preamble: The first line of the text before the header.
         header: The line of the header, None for the first one.
@@ -92,7 +95,9 @@ class ColumnMap:
     omit: tuple[Omit, ...] = ()
     clear: frozenset[str] = frozenset()
     constants: Mapping[str, str] = {}
-    reading: Mapping[str, Any] = {}
+    reading: ReadOptions = _AS_IT_IS
+    ready: str = ""
+    only_mapped: bool = False
     recognise: tuple[tuple[str, ...], ...] = ()
     preamble: str = ""
     header: int | None = None
@@ -197,7 +202,7 @@ def parse_map(text: str, name: str) -> ColumnMap:
     values: dict[str, Any] = {}
     reading: dict[str, Any] = {}
     for key, value in table.items():
-        if key in READING:
+        if key in _READING:
             reading[key] = value
             continue
         if key not in _PARSERS:
@@ -207,11 +212,14 @@ def parse_map(text: str, name: str) -> ColumnMap:
             values[argument] = parse(value)
         except ValueError as error:
             raise BadMap(f"{name}: {key}{error}") from error
-    return ColumnMap(name, reading=reading, **values)
+    try:
+        return ColumnMap(name, reading=ReadOptions(**reading), **values)
+    except (TypeError, ValueError) as error:
+        raise BadMap(f"{name}: {error}") from error
 
 
 def _advice(key: str) -> str:
-    known = [*_PARSERS, *READING]
+    known = [*_PARSERS, *_READING]
     near = [name for name in known if name.startswith(key) or key.startswith(name)]
     return f"use {near[0]}" if near else f"the keys are {', '.join(sorted(known))}"
 
@@ -324,6 +332,8 @@ _PARSERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "header": ("header", _line),
     "preamble": ("preamble", _text),
     "footer": ("footer", _flag),
+    "from": ("ready", _text),
+    "only_mapped": ("only_mapped", _flag),
     "title": ("title", _text),
     "source": ("source", _texts),
     "recognise": ("recognise", _lists),

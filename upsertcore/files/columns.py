@@ -103,6 +103,8 @@ class Columns:
     _indexed: list[RowPlan] = Factory(list)
 
     def __attrs_post_init__(self) -> None:
+        self.ready = self.ready or self.map.ready
+        self.only_mapped = self.only_mapped or self.map.only_mapped
         own = self.rename.keys() - {REASON, MARK}
         self._by_form = {comparable(column): column for column in own} | {"": ""}
         if self.ready not in ("", NO_READY_MAP):
@@ -168,6 +170,31 @@ class Columns:
             self._object_plans[names] = self._object_plan(names)
         plan = self._object_plans[names]
         return None if plan is None else plan.renamed([*payload.values()])
+
+    def rename_record(
+        self, record: Mapping[str, Any], ready: ColumnMap
+    ) -> dict[str, Any]:
+        """
+        Return the fields of a record of a format whose names are known.
+
+        Args:
+            record: Its values: text, or lists of text.
+            ready: What its names mean.
+
+        >>> target = Target("crm", ("phone", "tags"), many={"tags": str.split})
+        >>> known = ColumnMap(columns={"tel": ("phone",), "categories": ("tags",)})
+        >>> record = {"tel": ["1", "2"], "categories": ["vip"], "fax": "3"}
+        >>> columns = Columns({}, target=target, only_mapped=True)
+        >>> columns.rename_record(record, known)
+        {'phone': '1', 'tags': ['vip']}
+        """
+        if self.target is None:
+            return self.rename_object(record) or {**record}
+        names = tuple(record)
+        present = frozenset(names)
+        uses = [self._use(name, ready, present) for name in names]
+        plan = self._row_plan(names, uses, is_table=False)
+        return plan.renamed([*record.values()])
 
     def _object_plan(self, names: tuple[str, ...]) -> RowPlan | None:
         present = frozenset(names)
@@ -276,7 +303,9 @@ class Columns:
             f"or drop all of them with --only-mapped{missing and f'; {missing}'}"
         )
 
-    def _row_plan(self, columns: Sequence[str], uses: Sequence[_Use]) -> RowPlan:
+    def _row_plan(
+        self, columns: Sequence[str], uses: Sequence[_Use], *, is_table: bool = True
+    ) -> RowPlan:
         names: list[str | None] = [None] * len(columns)
         parts = parts_by_field(
             (name, self._part(place, columns[place], name, use))
@@ -291,7 +320,7 @@ class Columns:
         for name, of_field in parts.items():
             first = of_field[0]
             is_one = len(of_field) == 1 and names[first.index] is None
-            if is_one and first.is_plain:
+            if is_table and is_one and first.is_plain:
                 names[first.index] = name
                 continue
             is_many = first.split is not None

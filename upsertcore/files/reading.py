@@ -54,7 +54,8 @@ def read_rows(
         name: The name of the file.
         columns: How columns, or top-level names of an object, are renamed; it records
             those that are present.
-        how: What the file does not say itself.
+        how: What the file does not say itself; by default what the map file of the
+            columns says.
 
     Raises:
         BadHeader: If the first line of a CSV cannot be used.
@@ -69,6 +70,7 @@ def read_rows(
     >>> [row.payload for row in rows]
     [{'email': 'a@x.org', 'city': 'Oslo'}]
     """
+    how = columns.map.reading if how is _DEFAULT else how
     source = peek(stream, _LEAST)
     if is_gzip(source.head):
         name = name_inside(name)
