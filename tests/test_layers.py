@@ -37,6 +37,7 @@ EXTRAS = {
     "benchmark": {"matplotlib"},
     "cli": {"click", "rich", "sqlalchemy"},
     "evaluation": {"matplotlib"},
+    "files": {"openpyxl", "pyarrow", "vobject"},
     "normalize": {"idna", "jellyfish", "phonenumbers"},
     "spark": {"pyarrow", "pyspark"},
     "sql": {"sqlalchemy"},

@@ -25,10 +25,21 @@ from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
 from upsertcore.files.text_input import NO_TEXT
 from upsertcore.values import MAX_DEPTH, show_value
 
-__all__ = ["parse_json", "read_json_array", "read_json_lines"]
+__all__ = [
+    "ELEMENT_LIMIT",
+    "ArrayScanner",
+    "Blocks",
+    "object_rows",
+    "parse_json",
+    "read_json_array",
+    "read_json_lines",
+    "split_array",
+]
+
+ELEMENT_LIMIT = 1 << 24
+"""The number of characters that one element may have."""
 
 _BLOCK = 1 << 16
-_ELEMENT_LIMIT = 1 << 24
 _MARKS = re.compile(r'\\.|["\[\]{},\n]', re.DOTALL)
 _PAIRS = {"]": "[", "}": "{"}
 
@@ -82,7 +93,7 @@ def read_json_lines(text: Iterable[str], columns: Columns) -> Iterator[InputRow]
     [{'b': 1}]
     """
     lines = ((n, line) for n, line in enumerate(text, 1) if not line.isspace())
-    return _rows(lines, columns)
+    return object_rows(lines, columns)
 
 
 def read_json_array(text: io.TextIOWrapper, columns: Columns) -> Iterator[InputRow]:
@@ -97,10 +108,22 @@ def read_json_array(text: io.TextIOWrapper, columns: Columns) -> Iterator[InputR
         EOFError: If the array is not closed.
         UnreadableFile: If an element in it is not closed.
     """
-    return _rows(_split(text), columns)
+    return object_rows(split_array(Blocks.of(text), ArrayScanner()), columns)
 
 
-def _rows(texts: Iterator[tuple[int, str]], columns: Columns) -> Iterator[InputRow]:
+def object_rows(
+    texts: Iterable[tuple[int, str]], columns: Columns
+) -> Iterator[InputRow]:
+    """
+    Parse payloads.
+
+    Args:
+        texts: The line and the text of each.
+        columns: How top-level names of an object are renamed.
+
+    >>> [row.payload for row in object_rows([(1, '{"a": 1}')], Columns({"a": "b"}))]
+    [{'b': 1}]
+    """
     columns.complete = False
     for line, text in texts:
         if not is_text(text):
@@ -121,8 +144,13 @@ def _rename(payload: Any, columns: Columns) -> Any:
 
 
 @define
-class _ArrayScanner:
-    """The state of a scan of an array, with the text of the current element."""
+class ArrayScanner:
+    """
+    The state of a scan of an array, with the text of the current element.
+
+    >>> ArrayScanner().ends_element("[")
+    False
+    """
 
     line: int = 1
     start_line: int = 1
@@ -171,15 +199,59 @@ class _ArrayScanner:
         return UnreadableFile(f"{problem}; {unread} not read")
 
 
-def _split(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
+@define
+class Blocks:
+    """
+    The text of a file, in blocks.
+
+    Args:
+        remaining: The blocks.
+
+    >>> blocks = Blocks(iter(["b"]))
+    >>> blocks.push("a")
+    >>> [*blocks]
+    ['a', 'b']
+    """
+
+    remaining: Iterator[str]
+    _pushed: str = ""
+
+    @classmethod
+    def of(cls, text: io.TextIOWrapper) -> Blocks:
+        """Return the blocks of a text."""
+        return cls(iter(partial(_block, text), ""))
+
+    def push(self, text: str) -> None:
+        """Put back text that was read."""
+        self._pushed = text
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        block, self._pushed = self._pushed, ""
+        return block or next(self.remaining)
+
+
+def split_array(
+    blocks: Blocks, array: ArrayScanner, *, is_inside: bool = False
+) -> Iterator[tuple[int, str]]:
     """
     Split an array into the texts of its elements.
 
     Only quotes, brackets and commas are examined, so a malformed element does not
     affect the elements after it, as it would with a parser.
+
+    Args:
+        blocks: The text.
+        array: The state of the scan.
+        is_inside: Whether the array is part of an object, so that it ends before the
+            text does; the text after it is put back.
+
+    Raises:
+        EOFError, UnreadableFile: As :func:`read_json_array`.
     """
-    array, size = _ArrayScanner(), 0
-    blocks = iter(partial(_block, text), "")
+    size = 0
     for block in blocks:
         start = 0
         for match in _MARKS.finditer(block):
@@ -188,11 +260,14 @@ def _split(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
                 array.parts.append(block[start : match.start()])
                 yield from array.element()
                 start, size = match.end(), 0
+                if is_inside and not array.brackets:
+                    blocks.push(block[start:])
+                    return
             elif outside and array.brackets:
                 start = match.end()
         array.parts.append(block[start:])
         size += len(block) - start
-        if array.brackets and size > _ELEMENT_LIMIT:
+        if array.brackets and size > ELEMENT_LIMIT:
             raise array.unclosed(blocks)
     if array.brackets and (array.quoted or array.mismatched or len(array.brackets) > 1):
         raise array.unclosed()
