@@ -153,14 +153,19 @@ class TestSeveralColumns:
         ]
 
     def test_single_value_is_the_first_that_is_filled(self) -> None:
+        """The others are counted, unless they are equal."""
         columns = crm(rename={"Mobile": "phone", "Fax": "phone"})
 
-        assert [{"phone": "1"}, {"phone": "2"}] == rows_of(
-            columns, "Mobile,Fax\n1,2\n,2\n"
+        assert [{"phone": "1"}, {"phone": "2"}, {"phone": "3"}] == rows_of(
+            columns, "Mobile,Fax\n1,2\n,2\n3,3\n"
         )
-        assert ["several columns for one field: phone: the first that is filled"] == [
-            note.partition(" of ")[0] for note in columns.notes()
-        ]
+        assert [
+            (
+                "several columns for one field: "
+                "phone: the first that is filled of Mobile, Fax"
+            ),
+            "Fax: 1 value was left out: phone takes one value",
+        ] == [*columns.notes()]
 
     def test_column_may_be_several_fields(self) -> None:
         columns = crm('columns = {A = ["phone", "custom.a"]}')

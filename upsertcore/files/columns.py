@@ -33,6 +33,7 @@ NO_READY_MAP = "none"
 _NO_MAP = ColumnMap()
 _UNNAMED = re.compile(r"(Unnamed: \d+)?")
 _MAX_PLANS = 1_000
+_SEVERAL = "several columns for one field"
 
 
 def _with_rejects(rename: Mapping[str, str]) -> Mapping[str, str]:
@@ -360,7 +361,7 @@ class Columns:
     def _tell_joined(self, name: str, parts: list[Part], *, is_many: bool) -> None:
         what = "all values" if is_many else "the first that is filled"
         text = f"{name}: {what} of {', '.join(part.column for part in parts)}"
-        self._add_note("several columns for one field", text)
+        self._add_note(_SEVERAL, text)
 
     def tell(self, note: str) -> None:
         """Keep a note on the files, which is reported once."""
@@ -376,7 +377,8 @@ class Columns:
         ['renamed: First Name -> firstName, E-mail -> email']
         """
         for what, names in self._notes.items():
-            yield what + (f": {', '.join(names)}" if names else "")
+            separator = "; " if what == _SEVERAL else ", "
+            yield what + (f": {separator.join(names)}" if names else "")
         if any(plan.has_index for plan in self._indexed):
             yield "a column without a name numbers the rows; it was left out"
         for (column, why), count in self._left_out.items():

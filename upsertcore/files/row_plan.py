@@ -235,13 +235,17 @@ class RowPlan:
             if isinstance(cell, str) and cell in self.clear:
                 is_cleared = True
                 continue
-            values += (
+            new = [
                 value
                 for value in part.values(cell, self.left_out)
                 if value not in values
-            )
-            if values and not joined.many:
-                break
+            ]
+            if not joined.many:
+                new, others = ([], new) if values else (new[:1], new[1:])
+                if others:
+                    why = f"{joined.field} takes one value"
+                    self.left_out[part.column, why] += len(others)
+            values += new
         return values, is_cleared
 
     def is_index(self, cells: Sequence[str]) -> bool:
