@@ -16,6 +16,7 @@ from typing import Any
 
 from upsertcore.files.columns import Columns
 from upsertcore.files.csv_rows import is_text
+from upsertcore.files.ready_maps import ready_map
 from upsertcore.files.rows import InputRow, UnreadableFile
 from upsertcore.files.text_input import NO_TEXT
 
@@ -92,8 +93,8 @@ def read_vcards(text: Iterable[str], columns: Columns) -> Iterator[InputRow]:
         except ValueError as error:
             yield InputRow(line, error=str(error), source=card)
             continue
-        renamed = columns.rename_object(payload)
-        yield InputRow(line, payload if renamed is None else renamed)
+        record = columns.rename_record(payload, ready_map("vcard"))
+        yield InputRow(line, record, cells=True)
 
 
 def _cards(text: Iterable[str]) -> Iterator[tuple[int, str]]:
