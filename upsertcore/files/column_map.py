@@ -103,25 +103,28 @@ class ColumnMap:
     header: int | None = None
     footer: bool = False
     source: tuple[str, ...] = ()
-    _fields: Callable[[str], Any] = field(init=False, eq=False, repr=False)
-    _separator: Callable[[str], Any] = field(init=False, eq=False, repr=False)
+    _find: Mapping[str, Callable[[str], Any]] = field(init=False, eq=False, repr=False)
 
-    @_fields.default
-    def _find_fields(self) -> Callable[[str], Any]:
-        return _finder({**dict.fromkeys(self.drop), **self.columns})
-
-    @_separator.default
-    def _find_separator(self) -> Callable[[str], Any]:
-        return _finder(self.separators)
+    @_find.default
+    def _finders(self) -> Mapping[str, Callable[[str], Any]]:
+        entries = {**dict.fromkeys(self.drop), **self.columns}
+        return {
+            "fields": _finder(entries),
+            "separator": _finder(self.separators),
+            "dates": _finder(self.dates),
+            "values": _finder(self.values),
+            "omit": _finder({name: 1 for rule in self.omit for name in rule.columns}),
+        }
 
     def fields(self, column: str) -> tuple[str, ...] | None:
         """Return the fields of a column, () if it is dropped, None if it is unknown."""
-        found = self._fields(column)
+        found = self._find["fields"](column)
         return None if found is None else found[1] or ()
 
     def drops(self, column: str) -> bool:
         """Return whether a column is one that is left out unless it is a field."""
-        return self._fields(column) in ((key, None) for key in self.drop)
+        found = self._find["fields"](column)
+        return found is not None and found[1] is None
 
     def rank(self, column: str) -> int:
         """Return the place of a column in the map."""
@@ -129,30 +132,30 @@ class ColumnMap:
 
     def key(self, column: str) -> str | None:
         """Return how the map spells a column; None if it is unknown."""
-        found = self._fields(column)
+        found = self._find["fields"](column)
         return None if found is None else found[0]
 
     def separator(self, column: str) -> str | None:
         """Return what separates the values in a cell of a column; None if nothing."""
-        found = self._separator(column)
+        found = self._find["separator"](column)
         return None if found is None else found[1]
 
     def date_order(self, column: str) -> str:
         """Return the order of the dates of a column, "" if it is not known."""
-        found = _finder(self.dates)(column)
+        found = self._find["dates"](column)
         return "" if found is None else found[1]
 
     def values_of(self, column: str) -> Mapping[str, str]:
         """Return what the values of a column become."""
-        found = _finder(self.values)(column)
+        found = self._find["values"](column)
         return {} if found is None else found[1]
 
     def omits(self, column: str) -> tuple[Omit, ...]:
         """Return the rules of the values of a column that are left out."""
+        found = self._find["omit"](column)
+        key = None if found is None else found[0]
         return tuple(
-            rule
-            for rule in self.omit
-            if not rule.columns or _finder(dict.fromkeys(rule.columns))(column)
+            rule for rule in self.omit if not rule.columns or key in rule.columns
         )
 
 

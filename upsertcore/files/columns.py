@@ -33,6 +33,7 @@ NO_READY_MAP = "none"
 _NO_MAP = ColumnMap()
 _UNNAMED = re.compile(r"(Unnamed: \d+)?")
 _MAX_PLANS = 1_000
+_MAX_NEAREST = 100
 _SEVERAL = "several columns for one field"
 
 
@@ -284,9 +285,9 @@ class Columns:
 
     def _unknown(self, columns: list[str]) -> str:
         target: Any = self.target
-        near = {column: target.nearest(column) for column in columns}
+        near = {column: target.nearest(column) for column in columns[:_MAX_NEAREST]}
         texts = [
-            show_value(column) + (f" ({near[column]}?)" if near[column] else "")
+            show_value(column) + (f" ({found}?)" if (found := near.get(column)) else "")
             for column in columns
         ]
         what = "1 column has" if len(columns) == 1 else f"{len(columns)} columns have"

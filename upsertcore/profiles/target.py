@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 __all__ = ["STANDARD_WORDS", "Cell", "Split", "Target", "comparable"]
 
@@ -119,6 +119,11 @@ class Target:
     open_fields: bool = False
     prefixes: tuple[str, ...] = ()
     aliases: Mapping[str, str | None] = {}
+    _forms: Mapping[str, str] = field(init=False, eq=False, repr=False)
+
+    @_forms.default
+    def _forms_of_fields(self) -> Mapping[str, str]:
+        return _by_form(self.fields)
 
     def has(self, name: str) -> bool:
         """Return whether a name is a declared or a custom field, as it is spelled."""
@@ -137,7 +142,7 @@ class Target:
         if name in self.fields:
             return name
         form = comparable(name)
-        same = _by_form(self.fields).get(form)
+        same = self._forms.get(form)
         word = _WORD_OF.get(form)
         return same if same is not None or word is None else self.word(word)
 
@@ -150,7 +155,7 @@ class Target:
         """
         if word in self.aliases:
             return self.aliases[word]
-        forms = _by_form(self.fields)
+        forms = self._forms
         names = (word, *STANDARD_WORDS.get(word, ()))
         found = [forms[form] for name in names if (form := comparable(name)) in forms]
         if found:
@@ -163,14 +168,10 @@ class Target:
 
     def nearest(self, name: str) -> str | None:
         """Return the declared field whose name is nearest; None if none is near."""
-        forms = _by_form(self.fields)
-        for word, names in STANDARD_WORDS.items():
-            field = self.word(word)
-            if field in self.fields:
-                forms |= {
-                    form: field
-                    for other in (word, *names)
-                    if (form := comparable(other)) not in forms
-                }
+        forms = dict(self._forms)
+        for form, word in _WORD_OF.items():
+            field_of_word = self.word(word)
+            if field_of_word in self.fields:
+                forms.setdefault(form, field_of_word)
         near = get_close_matches(comparable(name), forms, 1, _SIMILARITY)
         return forms[near[0]] if near else None
