@@ -149,6 +149,36 @@ def test_quoted_printable_is_decoded() -> None:
     ) == {"note": "caf\u00e9 au lait", "name": "Ada"}
 
 
+def test_commas_that_are_not_escaped_are_text() -> None:
+    """Many programs do not escape them."""
+    assert payload(
+        "NOTE:a, b; c\\, d\\\\, e",
+        "URL:https://x.org/?a=1,2",
+        "NICKNAME;ENCODING=QUOTED-PRINTABLE:a=2Cb, c",
+        "ORG:Kings, Sons;Sales",
+        "ADR:;;Str 1, 2;Oslo;;;",
+        "ADR:;;Str 3, 4;Rome;;;",
+    ) == {
+        "note": "a, b; c, d\\, e",
+        "url": "https://x.org/?a=1,2",
+        "nickname": "a,b, c",
+        "company": "Kings, Sons",
+        "department": "Sales",
+        "street": "Str 1, 2",
+        "city": "Oslo",
+        "other_addresses": ["Str 3, 4, Rome"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("individual", {}), ("group", {"kind": "group"})]
+)
+def test_kind_of_a_card_is_a_field_unless_it_is_an_individual(
+    kind: str, expected: object
+) -> None:
+    assert payload(f"KIND:{kind}", "CATEGORIES:", version="4.0") == expected
+
+
 def test_malformed_card_is_an_error_with_its_line_and_reading_goes_on() -> None:
     text = "\n".join(
         [

@@ -35,6 +35,7 @@ _FIELDS = {
     "NOTE": "note",
     "URL": "url",
     "UID": "uid",
+    "KIND": "kind",
 }
 _NAME = {
     "last_name": "family",
@@ -58,6 +59,8 @@ _DATES = ("BDAY", "ANNIVERSARY")
 _VALUE = r'(?:"[^"]*"|[^";:,]*)'
 _PARAMETER = rf";(?:[\w-]+(?:={_VALUE}(?:,{_VALUE})*)?)?"
 _LINE = re.compile(rf"(?:[\w-]+\.)?([\w-]+)(?:{_PARAMETER})*:", re.ASCII)
+_COMMA = re.compile(r"(\\.)|,")
+_QUOTED_COMMA = re.compile(r"(\\.)|,|=2[Cc]")
 _DATE = re.compile(r"(\d{4}|--)-?(\d\d)-?(\d\d)(?:T.*)?")
 _UNPREFERRED = 101
 
@@ -157,11 +160,19 @@ def _content_lines(start: int, lines: list[str]) -> Iterator[str]:
             number += 1
         line = "".join(parts)
         match = _LINE.match(line)
-        if match is not None and match[1].upper() not in _BINARY:
+        if match is not None and match[1].upper() in _FIELDS:
+            yield line[: match.end()] + _as_one_text(line[match.end() :], is_quoted)
+        elif match is not None and match[1].upper() not in _BINARY:
             yield line
         elif match is None and line.strip():
             place = start + first
             raise ValueError(f"is not a valid vCard: line {place} is no property")
+
+
+def _as_one_text(value: str, is_quoted: bool) -> str:  # noqa: FBT001 - of its line
+    """Escape the commas of a text, after the first of which vobject reads nothing."""
+    pattern = _QUOTED_COMMA if is_quoted else _COMMA
+    return pattern.sub(lambda match: match[1] or r"\,", value)
 
 
 def _fields(contents: dict[str, list[Any]]) -> dict[str, Any]:
@@ -178,29 +189,32 @@ def _fields(contents: dict[str, list[Any]]) -> dict[str, Any]:
         values = [_value(property_, line) for line in lines]
         row[name] = _one_or_list(values)
     for line in contents.get("org", ())[:1]:
-        company, *units = [_joined(part) for part in line.value]
-        row["company"], row["department"] = company, ", ".join(filter(None, units))
+        company, *units = [_joined(part, ", ") for part in line.value]
+        row["company"], row["department"] = company, _joined(units, ", ")
     addresses = sorted(contents.get("adr", ()), key=_preference)
     for line in addresses[:1]:
         for name, part in _ADDRESS.items():
-            row[name] = _joined(getattr(line.value, part))
+            row[name] = _joined(getattr(line.value, part), ", ")
     row["other_addresses"] = [
-        ", ".join(filter(None, (_joined(getattr(each.value, p)) for p in _PARTS)))
+        _joined([_joined(getattr(each.value, part), ", ") for part in _PARTS], ", ")
         for each in addresses[1:]
     ]
-    row["categories"] = [
-        word.strip() for line in contents.get("categories", ()) for word in line.value
+    categories = [
+        word for line in contents.get("categories", ()) for word in line.value
     ]
+    row["categories"] = [word.strip() for word in categories if word.strip()]
+    if row["kind"] == "individual":
+        del row["kind"]
     return {name: value for name, value in row.items() if value}
 
 
 _PARTS = tuple(_ADDRESS.values())
 
 
-def _joined(value: Any) -> str:
+def _joined(value: Any, separator: str = " ") -> str:
     """Return a component of a property, which may have several values, as text."""
     parts = value if isinstance(value, list) else [value]
-    return " ".join(part.strip() for part in parts if part.strip())
+    return separator.join(part.strip() for part in parts if part.strip())
 
 
 def _one_or_list(values: list[str]) -> Any:
