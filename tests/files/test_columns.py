@@ -326,6 +326,11 @@ class TestUnnamedColumns:
 
         assert "has a value in an unnamed column" == rows[-1]
 
+    def test_name_that_pandas_gives_is_a_column_without_a_target(self) -> None:
+        assert [{"Unnamed: 0": "0", "email": "a"}] == rows_of(
+            Columns({}), "Unnamed: 0,email\n0,a\n"
+        )
+
     def test_blank_column_without_a_name_is_not_noted(self) -> None:
         columns = crm()
 

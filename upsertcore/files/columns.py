@@ -31,7 +31,7 @@ NO_READY_MAP = "none"
 """The name that switches ready maps off."""
 
 _NO_MAP = ColumnMap()
-_UNNAMED = re.compile(r"(Unnamed: \d+)?")
+_UNNAMED = re.compile(r"Unnamed: \d+")
 _MAX_PLANS = 1_000
 _MAX_NEAREST = 100
 _SEVERAL = "several columns for one field"
@@ -240,9 +240,10 @@ class Columns:
         if mapped is not None:
             self._used_maps.add(str(self.map.key(column)))
             return _Use(self._right_sides(self.map.name, mapped), self.map)
-        if _UNNAMED.fullmatch(column):
-            return _INDEX
         target = self.target
+        # Without a target nothing is reported, so that nothing is left out either.
+        if not column or (target is not None and _UNNAMED.fullmatch(column)):
+            return _INDEX
         if target is None or column in self.reserved:
             return _Use((column,)) if target or not self.only_mapped else _UNKNOWN
         use = None if ready is None else _ready_use(column, ready, target)
