@@ -9,6 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from upsertcore.cli import main
+from upsertcore.cli.column_options import noted
+from upsertcore.cli.upsert_rows import ProgressBar
+from upsertcore.files.columns import Columns
 
 MAP_FILE = """
 [columns]
@@ -124,6 +127,15 @@ def test_misuse_is_an_error_with_a_remedy(
     result = run(command, "Anduin", argument, *place, *option, stdin="x\n", code=2)
 
     assert message in result.output
+
+
+def test_notes_are_above_the_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:
+    columns = Columns({})
+    columns.tell("the columns fit two exports")
+    with ProgressBar(shown=True) as bar, noted(columns, bar):
+        pass
+
+    assert "note: the columns fit two exports\n" in capfd.readouterr().err
 
 
 def test_notes_come_before_an_error() -> None:

@@ -109,7 +109,7 @@ def benchmark(
         reserved = frozenset(name for each in candidates for name in each.path)
         # The columns are those of POLICY; the others are measured on the same rows.
         columns = of_columns.columns(candidates[0].target, reserved, column_map)
-        with noted(columns):
+        with noted(columns, bar):
             rows, unreadable = _read(file, columns, bar)
         subjects = [
             (Subject(each.name, partial(_runner, names, number, constants)), payloads)

@@ -18,6 +18,8 @@ import click
 from attrs import frozen
 
 from upsertcore.cli.exit_status import note
+from upsertcore.cli.output import printable
+from upsertcore.cli.upsert_rows import ProgressBar
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.files.column_map import BadMap, ColumnMap, parse_map
 from upsertcore.files.columns import Columns
@@ -155,10 +157,13 @@ def column_options(command: Callable[..., T]) -> Callable[..., T]:
 
 
 @contextmanager
-def noted(columns: Columns) -> Iterator[None]:
-    """Note what was renamed and left out, at the end."""
+def noted(columns: Columns, bar: ProgressBar) -> Iterator[None]:
+    """Note what was renamed and left out, at the end and above the progress bar."""
     try:
         yield
     finally:
         for text in columns.notes():
-            note(text)
+            if bar.is_shown:
+                bar.note(printable(f"note: {text}"))
+            else:
+                note(text)

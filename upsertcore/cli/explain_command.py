@@ -69,7 +69,7 @@ def explain(
         if payload is not None:
             body = _parse_payload(payload)
         else:
-            body = _payload_of_row(str(row), session, columns)
+            body = _payload_of_row(str(row), session, columns, bar)
     try:
         with database_errors(book):
             plan = session.profile.plan(body, **session.path)
@@ -85,7 +85,9 @@ def explain(
         console.print(table)
 
 
-def _payload_of_row(place: str, session: Session, columns: Columns) -> object:
+def _payload_of_row(
+    place: str, session: Session, columns: Columns, bar: ProgressBar
+) -> object:
     """Return the payload that ``upsert`` makes of a row."""
     name, _colon, number = place.rpartition(":")
     if not name or not number.isdecimal():
@@ -95,7 +97,7 @@ def _payload_of_row(place: str, session: Session, columns: Columns) -> object:
     line = int(number)
     run = Run(session.profile, session.path, session.constants, columns)
     with (
-        noted(columns),
+        noted(columns, bar),
         report_errors(name),
         open_input(name) as (stream, _position, _size),
         closing(read_rows(stream, name, columns)) as rows,

@@ -130,7 +130,7 @@ def upsert(
         if session.database is not None and not dry_run:
             count = partial(session.database.after_row, session.profile)
             run = evolve(run, after_row=partial(count, written.set_part))
-        with noted(run.columns):
+        with noted(run.columns, bar):
             for name in files:
                 with report_errors(name), database_errors(book):
                     run.process_file(name, bar)

@@ -110,6 +110,11 @@ class ProgressBar:
             yield item
         self._progress.update(task, completed=total)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a bar."""
+        return self._shown
+
     def note(self, line: str) -> None:
         """Write a line above the bar, on a terminal."""
         if self._shown:
