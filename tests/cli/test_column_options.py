@@ -147,3 +147,17 @@ def test_notes_come_before_an_error() -> None:
 
     assert note.startswith("note: the columns fit the exports of ")
     assert error.startswith("Error: -: 3 columns have no field in LeadConnector: ")
+
+
+def test_rejects_of_an_export_are_recognised_as_the_export(folder: Path) -> None:
+    """They can be mended and sent as they are."""
+    header = "First Name,Last Name,E-mail 1 - Value,Labels"
+    (folder / "in.csv").write_text(f"{header}\nAda,,ada,* myContacts\n", "utf-8")
+    words = ("upsert", "LeadConnector", "--set", "locationId=L1")
+    run(*words, "in.csv", "--rejects", "r.csv", stdin="", code=1)
+    mended = Path("r.csv").read_text("utf-8").replace(",ada,", ",ada@x.org,")
+    Path("r.csv").write_text(mended, "utf-8")
+    result = run(*words, "r.csv", stdin="")
+
+    assert "recognised as an export of Google Contacts" in result.stderr
+    assert "created" in result.stdout
