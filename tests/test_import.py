@@ -23,8 +23,11 @@ EXTRAS = {
     "idna",
     "jellyfish",
     "matplotlib",
+    "openpyxl",
     "phonenumbers",
+    "pyarrow",
     "rich",
+    "vobject",
 }
 # What measures coverage would load modules of its own.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from upsertcore.files.columns import Columns
 from upsertcore.files.delimiters import CANDIDATES, find_delimiter
@@ -43,6 +46,8 @@ def test_each_candidate_is_recognised(delimiter: str) -> None:
         ("tags\r\na|b|c\r\n", ","),
         ("Notes:\nsome of it, is missing\n\na;b;c\n1;2;3\n", ";"),
         ("Notes:\n\na\tb\n1\t2\n", "\t"),
+        ("Made 12 Mar, 09:14\n\na;b;c\n1;2;3\n", ";"),
+        ('a;b\n"x\n\n1, 2\n3, 4\n5, 6";2\n', ";"),
         ('a;b\n1;2\n"x;2\n3,4\n5,6\n', ";"),
         ("a,b\n1,2\n3,4\n\nReport; made by; Rep One\n", ","),
         ("", ","),
@@ -95,6 +100,30 @@ def test_unclosed_quote_names_the_lines_under_every_delimiter(
     message = f"line {first}: .* lines {first} to {first + 2} were not read"
     with pytest.raises(UnreadableFile, match=message):
         rows(text)
+
+
+@given(
+    st.sampled_from(CANDIDATES),
+    st.integers(2, 5).flatmap(
+        lambda width: st.lists(
+            st.lists(
+                st.text(st.sampled_from('ab ,;|\t"\n'), max_size=4), min_size=1
+            ).map(lambda cells: (cells * width)[:width]),
+            max_size=40,
+        )
+    ),
+)
+def test_delimiter_of_a_header_of_words_is_found_whatever_the_cells(
+    delimiter: str, cells: list[list[str]]
+) -> None:
+    """Other candidates do not fit: their header would be in the middle of the file."""
+    width = len(cells[0]) if cells else 2
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL)
+    writer.writerows([[*"abcde"][:width], *cells])
+    lines = text.getvalue().splitlines(keepends=True)
+
+    assert find_delimiter(lines[:30]) == delimiter
 
 
 def test_null_cells_are_omitted() -> None:

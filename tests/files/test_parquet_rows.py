@@ -14,7 +14,7 @@ import pytest
 from upsertcore.files.columns import Columns
 from upsertcore.files.read_options import ReadOptions
 from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import UnreadableFile
+from upsertcore.files.rows import BadHeader, UnreadableFile
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -76,6 +76,14 @@ def test_value_without_a_json_form_is_an_error_of_its_row() -> None:
     content = parquet_file({"a": [b"\xff", b"x"]})
 
     assert rows(content) == [(1, "a: is binary data, not text"), (2, {"a": "x"})]
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    file = io.BytesIO()
+    parquet.write_table(pa.table([[1], [2]], names=["a", "a"]), file)
+
+    with pytest.raises(BadHeader, match="duplicate column 'a'"):
+        rows(file.getvalue())
 
 
 def test_damaged_file_says_what_was_read() -> None:

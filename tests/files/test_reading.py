@@ -268,8 +268,9 @@ class TestJsonArray:
                 [(1, {"a": '],}\\"'}), (1, [[1], {}])],
             ),
             ('[\n {"a":\n 1},\n\n "x"\n]', [(2, {"a": 1}), (5, "x")]),
+            ("\n\n [1,\n2]\n[3]", [(3, 1), (4, 2), (5, 3)]),
         ],
-        ids=map(str, range(5)),
+        ids=map(str, range(6)),
     )
     def test_elements_are_read_with_their_first_lines(
         self, content: str, expected: Any

@@ -7,8 +7,9 @@ Rules:
     Otherwise the first lines are split by each candidate, with quotes read as quotes.
     A candidate fits if its header has two cells or more, where the header is the first
     line or follows a blank line.
-    The best candidate is the one with the most rows of one and the same width; of
-    equals, the one whose cells begin with a space least often, then the wider one.
+    The best candidate is one whose header is the first line and has rows of its width
+    below it, then the one with the most rows of one and the same width; of equals, the
+    one whose cells begin with a space least often, then the wider one.
     Candidates that are equal in all of this are refused by name, never guessed.
     If no candidate fits, the file has one column.
 """
@@ -115,7 +116,7 @@ def find_delimiter(sample: list[str]) -> str:
     return first
 
 
-def _fit(sample: list[str], delimiter: str) -> tuple[int, int, int] | None:
+def _fit(sample: list[str], delimiter: str) -> tuple[bool, int, int, int] | None:
     """Return how well a delimiter fits; greater is better, None is not at all."""
     rows: list[list[str]] = []
     with suppress(csv.Error):
@@ -127,4 +128,4 @@ def _fit(sample: list[str], delimiter: str) -> tuple[int, int, int] | None:
     count = max(widths.values())
     width = max(each for each in widths if widths[each] == count)
     spaced = sum(cell.startswith(" ") for cells in rows for cell in cells[1:])
-    return count, -spaced, width
+    return header == 0 and count > 1, count, -spaced, width

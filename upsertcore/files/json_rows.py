@@ -264,7 +264,7 @@ def split_array(
                     blocks.push(block[start:])
                     return
             elif outside and array.brackets:
-                start = match.end()
+                start, array.start_line = match.end(), array.line
         array.parts.append(block[start:])
         size += len(block) - start
         if array.brackets and size > ELEMENT_LIMIT:

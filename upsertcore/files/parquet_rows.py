@@ -8,12 +8,14 @@ Rules:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from upsertcore.files.columns import Columns
 from upsertcore.files.plain_values import fields
-from upsertcore.files.rows import InputRow, UnreadableFile
+from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
+from upsertcore.values import show_value
 
 __all__ = ["read_parquet"]
 
@@ -29,6 +31,7 @@ def read_parquet(file: BinaryIO, columns: Columns) -> Iterator[InputRow]:
         columns: How columns are renamed.
 
     Raises:
+        BadHeader: If two columns have one name.
         UnreadableFile: If pyarrow is not installed, or the file is damaged.
 
     Cost:
@@ -44,13 +47,21 @@ def read_parquet(file: BinaryIO, columns: Columns) -> Iterator[InputRow]:
     columns.complete = False
     line = 0
     try:
-        for batch in parquet.ParquetFile(file).iter_batches(_BATCH):
+        table = parquet.ParquetFile(file)
+        _check_names(table.schema_arrow.names)
+        for batch in table.iter_batches(_BATCH):
             for row in _with_microseconds(pa, batch).to_pylist():
                 line += 1
                 yield _row(line, row, columns)
     except (pa.ArrowException, OSError) as error:
         problem = f"is a damaged Parquet file: {str(error).splitlines()[0]}"
         raise UnreadableFile(f"{problem}; rows up to {line} were read") from error
+
+
+def _check_names(names: list[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise BadHeader(f"duplicate column {show_value(name)}")
 
 
 def _row(line: int, row: dict[str, Any], columns: Columns) -> InputRow:
