@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+
 import pytest
 
 from upsertcore.files.column_map import BadMap, ColumnMap, parse_map
@@ -96,3 +99,15 @@ def test_invalid_map_is_refused_with_file_key_and_remedy(
 ) -> None:
     with pytest.raises(BadMap, match=message):
         parse_map(text, "m.toml")
+
+
+def test_table_of_keys_is_complete() -> None:
+    """The message on an unknown key names them all."""
+    with pytest.raises(BadMap) as error:
+        parse_map("x = 1", "m.toml")
+    known = str(error.value).partition("the keys are ")[2].split(", ")
+    page = (files("upsertcore.files") / "README.md").read_text("utf-8")
+    part = page.partition("### Map files")[2].partition("### ")[0]
+    rows = re.findall(r"^\| (`.*?) \| ", part, re.MULTILINE)
+
+    assert known == sorted(name for row in rows for name in re.findall(r"`(\w+)`", row))
