@@ -91,6 +91,12 @@ def test_file_that_is_not_read_is_reported_at_once(
         read(tmp_path / "y")
 
 
+def test_stream_of_text_is_refused() -> None:
+    text: Any = io.StringIO("a\n1\n")
+    with pytest.raises(TypeError, match=r"source: .* open it with mode 'rb'"):
+        read(text)
+
+
 @pytest.mark.parametrize("content", [b"a\n1\n", b"a\n"])
 def test_rename_of_no_column_is_refused(content: bytes) -> None:
     with pytest.raises(BadHeader, match="rename: no column 'b'"):

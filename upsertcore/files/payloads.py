@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -90,7 +91,7 @@ def read(
 
     Raises:
         OSError: If the file cannot be opened.
-        TypeError, ValueError: If a setting cannot be used.
+        TypeError, ValueError: If a setting cannot be used, or the stream is text.
         BadHeader: If the header cannot be used, or has no column of ``rename``.
         UnreadableFile: If the file or, without ``on_error``, a row cannot be read.
 
@@ -109,6 +110,9 @@ def read(
         if isinstance(source, str | os.PathLike):
             name = os.fspath(source)
             stream: BinaryIO = stack.enter_context(open(name, "rb"))  # noqa: PTH123
+        elif isinstance(source, io.TextIOBase):
+            problem = "source: must be open for reading bytes, not text"
+            raise TypeError(f"{problem}; open it with mode 'rb'")
         else:
             name, stream = str(getattr(source, "name", "-")), source
         rows = read_rows(stream, name, columns, how)
