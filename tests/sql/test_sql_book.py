@@ -52,6 +52,16 @@ PERSON = Policy(
 ADA = {"email": "ada@x.org"}
 
 
+def test_key_that_may_be_in_use_is_held_by_two_contacts(place: Place) -> None:
+    email = field(key=normalize.email, unique=True)
+    policy = Policy(first_match("email"), {"email": email}, on_key_in_use="allow")
+    book = place.new_book(policy)
+    first, second = book.create(ADA), book.create(ADA)
+
+    assert second.also_matched == (first.contact.id,)
+    assert len(book) == 2
+
+
 def test_package_without_sqlalchemy_names_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

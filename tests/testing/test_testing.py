@@ -249,6 +249,14 @@ def test_policies_use_the_vocabulary_and_the_given_options(
     assert "idempotent" in other.fields["score"].rule.laws
 
 
+def test_strict_policy_that_merges_under_a_guard_allows_no_key_in_use() -> None:
+    """With ``"allow"`` a second call may merge what the first one kept apart."""
+    drawn = policies(strict=True, match=merge_all)
+    guarded = smallest(drawn, lambda policy: policy.match.guard is not None)
+
+    assert guarded.on_key_in_use != "allow"
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
