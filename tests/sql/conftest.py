@@ -13,6 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from tests.sql.places import Place
 from tests.sql.server import MISSING
+from tests.sql.workers import LONGEST
 
 WITHOUT = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 POSTGRESQL = pytest.param("postgresql", marks=[pytest.mark.full, WITHOUT])
@@ -54,6 +55,9 @@ def place(request: Any) -> Place:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was not run."""
+    """Say what was not run, and how long racing calls have waited."""
+    for name, seconds in LONGEST.items():
+        line = f"longest call of racing processes in {name}: {seconds:.2f} s"
+        terminalreporter.write_line(line)
     if MISSING:
         terminalreporter.write_line(f"no test of the book in PostgreSQL: {MISSING}")

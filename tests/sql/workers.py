@@ -12,10 +12,12 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
+from time import perf_counter
 from typing import Any, TypeAlias
 
 from sqlalchemy import Engine, event
@@ -104,6 +106,7 @@ def send(
     *,
     kill_at: int = 0,
     start: Barrier | None = None,
+    longest: Any = None,
     progress: Connection | None = None,
     size: int = 1,
 ) -> None:
@@ -121,14 +124,13 @@ def send(
         start.wait()
     for number in range(0, len(log), size):
         at[0] = number
-        if size > 1:
-            patches = log[number : number + size]
-            book.upsert_many(patches, on_refused="collect")
-            continue
-        try:
-            book.upsert(log[number], idempotency_key=f"{name}-{number}")
-        except errors.NoMatchKey:
-            pass
+        with timed(longest):
+            if size > 1:
+                patches = log[number : number + size]
+                book.upsert_many(patches, on_refused="collect")
+                continue
+            with suppress(errors.NoMatchKey):
+                book.upsert(log[number], idempotency_key=f"{name}-{number}")
         if progress is not None:
             progress.send(number)
     book._store.engine.dispose()
@@ -158,12 +160,27 @@ def run_and_kill(number: int, *arguments: Any) -> int:
     return process.exitcode or 0
 
 
+LONGEST: dict[str, float] = {}
+"""How long a call of racing processes took at most, in seconds, by database."""
+
+
+@contextmanager
+def timed(longest: Any) -> Iterator[None]:
+    """Raise a shared value to how long the block takes."""
+    started = perf_counter()
+    yield
+    if longest is not None:
+        with longest.get_lock():
+            longest.value = max(longest.value, perf_counter() - started)
+
+
 def race(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> None:
     """Call a function at once, each time in another process; the start is added."""
     all_calls = [*calls]
-    start = PROCESSES.Barrier(len(all_calls))
+    start, longest = PROCESSES.Barrier(len(all_calls)), PROCESSES.Value("d", 0.0)
+    options = {"start": start, "longest": longest}
     processes = [
-        PROCESSES.Process(target=function, args=call, kwargs={"start": start})
+        PROCESSES.Process(target=function, args=call, kwargs=options)
         for call in all_calls
     ]
     for process in processes:
@@ -171,10 +188,19 @@ def race(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> None
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * len(all_calls)
+    place = next(part for part in all_calls[0] if isinstance(part, Place))
+    name = "PostgreSQL" if place.is_postgresql else "SQLite"
+    LONGEST[name] = max(LONGEST.get(name, 0), longest.value)
 
 
 def churn(
-    place: Place, ids: Sequence[str], name: str, turns: int, *, start: Barrier
+    place: Place,
+    ids: Sequence[str],
+    name: str,
+    turns: int,
+    *,
+    start: Barrier,
+    longest: Any,
 ) -> None:
     """Merge contacts of others and undo that, and update and move their keys."""
     book = open_book(place, "merged", retain_changes=None)
@@ -182,10 +208,8 @@ def churn(
     for turn in range(turns):
         one, other = ids[turn % len(ids)], ids[(turn * 3 + 1) % len(ids)]
         for call in churning(book, one, other, f"{name}-{turn}"):
-            try:
+            with timed(longest), suppress(errors.Refused, errors.UnknownContact):
                 call()
-            except (errors.Refused, errors.UnknownContact):
-                continue
 
 
 def churning(
