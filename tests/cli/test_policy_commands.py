@@ -532,3 +532,11 @@ class TestPolicyProfile:
         assert profile.from_row({"a.x": "1", "a": "text"}) == {"a": "text"}
         assert profile.from_row({"a": "text", "a.x": "1"}) == {"a": "text"}
         assert profile.from_row({"n": "many", "b.c": "d"}) == {"n": "many", "b.c": "d"}
+
+    def test_invalid_value_is_refused_without_showing_it(self) -> None:
+        policy = Policy(first_match("e"), {"e": field(key=normalize.exact)})
+        response = PolicyProfile(policy).upsert({"e": {1, 2}})
+
+        assert response.status == 400
+        assert response.reason.startswith("e: must be ")
+        assert "{1, 2}" not in response.reason

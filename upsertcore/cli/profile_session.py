@@ -76,16 +76,6 @@ class Session:
     database: DatabaseBook | None = None
     checksum: str | None = None
 
-    def keep(self, _bar: ProgressBar, on_replaced: Callable[[], object]) -> None:
-        """
-        End the session without a change to its book.
-
-        Args:
-            on_replaced: Called before Ctrl-C can end the run.
-        """
-        with defer_interrupt():
-            on_replaced()
-
     def save(
         self,
         bar: ProgressBar,
