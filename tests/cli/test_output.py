@@ -129,9 +129,19 @@ def test_standard_output_without_a_reader_ends_without_a_message(
         (COMMANDS["explain refused"], 1),
         (("upsert", "Anduin", "no.csv", *SET), 2),
         (("upsert", "nobody"), 2),
+        (("upsert", "--unknown"), 2),
         (("upsert", "Anduin", "one.jsonl", *SET, "--map", "a=b"), 0),
     ],
-    ids=["version", "upsert", "show", "explain", "no file", "usage", "note"],
+    ids=[
+        "version",
+        "upsert",
+        "show",
+        "explain",
+        "no file",
+        "no policy",
+        "usage",
+        "note",
+    ],
 )
 def test_full_standard_error_keeps_the_exit_status(
     folder: Path, words: tuple[str, ...], status: int
