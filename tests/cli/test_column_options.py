@@ -140,13 +140,13 @@ def test_notes_are_above_the_progress_bar(capfd: pytest.CaptureFixture[str]) -> 
 
 def test_notes_come_before_an_error() -> None:
     """They may say what to do."""
-    header = "Contact Id,Order #,Order Date,First Name,Last Name,Phone,Email\n"
+    header = "Contact Id,Order #,Order Date,First Name,Last Name,Phone,Email,Event Name,Tags\n"
     words = ("upsert", "LeadConnector", "-", "--set", "locationId=L1")
     result = run(*words, stdin=header, code=2)
     note, error, *_more = result.stderr.splitlines()
 
     assert note.startswith("note: the columns fit the exports of ")
-    assert error.startswith("Error: -: 3 columns have no field in LeadConnector: ")
+    assert error.startswith("Error: -: 4 columns have no field in LeadConnector: ")
 
 
 def test_rejects_of_an_export_are_recognised_as_the_export(folder: Path) -> None:

@@ -446,7 +446,9 @@ class TestReadyMaps:
     def test_header_that_fits_two_maps_is_noted_and_not_guessed(self) -> None:
         columns = crm(only_mapped=True)
         rows_of(
-            columns, "Contact Id,Order #,Order Date,First Name,Last Name,Phone,Email\n"
+            columns,
+            "Contact Id,Order #,Order Date,First Name,Last Name,Phone,Email,Event Name,"
+            "Tags\n",
         )
 
         assert (

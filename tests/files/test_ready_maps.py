@@ -41,9 +41,33 @@ def test_map_knows_the_columns_that_it_is_recognised_by(name: str) -> None:
         assert [name] == [found.name for found in recognised(columns)]
 
 
+@pytest.mark.parametrize("name", [name for name in MAPS if name != "vcard"])
+def test_header_of_all_columns_of_a_map_is_recognised_as_that_export(name: str) -> None:
+    each = ready_map(name)
+    columns = [column for columns in each.recognise for column in columns]
+    columns += [column.replace("#", "1") for column in (*each.columns, *each.drop)]
+
+    assert [name] == [found.name for found in recognised(columns)]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Contact ID,First Name,Last Name,Email,Company",
+        "Contact ID,First Name,Last Name,Email,Phone,Lifecycle Stage,Score",
+        "Contact ID,First Name,Last Name,Email,Phone,Title",
+        "Type,Quantity,Order #,Order Date,First Name,Last Name,Email,Address",
+    ],
+)
+def test_header_that_many_products_have_is_not_recognised(header: str) -> None:
+    """A spelling such as FIRSTNAME is compared as First Name is."""
+    assert [] == recognised(header.split(","))
+
+
 @pytest.mark.parametrize("name", MAPS)
 def test_map_has_standard_words(name: str) -> None:
     words = {word for fields in ready_map(name).columns.values() for word in fields}
+    words -= {""}
 
     assert words | {*ready_map(name).constants} <= {*STANDARD_WORDS} | OTHER_WORDS
 

@@ -63,7 +63,8 @@ class ColumnMap:
     Args:
         name: The file, or the name of the export, for messages.
         title: The product, as messages call it.
-        columns: Column to fields, or standard words; none leaves it out.
+        columns: Column to fields, or standard words; none leaves it out. A "" among
+            the words of a ready map: no other field has it, however it is spelled.
         drop: Columns that are left out, unless a field is spelled so.
         separators: Column to what separates the values in a cell.
         dates: Column to the order of its dates, such as ``DMY``.
@@ -255,7 +256,7 @@ def _columns(value: Any) -> dict[str, tuple[str, ...]]:
         is_list = isinstance(names, list) and all(isinstance(n, str) for n in names)
         problem = f": {show_value(column)} must be a field or a list of fields"
         _require(is_list, problem, fields)
-        columns[column] = tuple(name for name in names if name)
+        columns[column] = tuple(names) if any(names) else ()
     return columns
 
 

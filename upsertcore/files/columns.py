@@ -415,12 +415,12 @@ def _ready_use(column: str, ready: ColumnMap, target: Target) -> _Use | None:
     words = ready.fields(column)
     if words is None:
         return None
-    found = (target.word(word) for word in words)
+    found = (target.word(word) for word in words if word)
     fields = tuple(dict.fromkeys(name for name in found if name is not None))
     if fields:
         return _Use(fields, ready, _recognised(ready))
     if words:
-        return _Use((), ready, _no_field(target), yields=True)
+        return _Use((), ready, _no_field(target), yields="" not in words)
     return _Use((), ready, "left out", yields=ready.drops(column))
 
 
