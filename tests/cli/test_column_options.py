@@ -140,7 +140,8 @@ def test_notes_are_above_the_progress_bar(capfd: pytest.CaptureFixture[str]) -> 
 
 def test_notes_come_before_an_error() -> None:
     """They may say what to do."""
-    header = "Contact Id,Order #,Order Date,First Name,Last Name,Phone,Email,Event Name,Tags\n"
+    header = "Contact Id,Order #,Order Date,First Name,Last Name,Phone,Email,Tags"
+    header += ",Event Name\n"
     words = ("upsert", "LeadConnector", "-", "--set", "locationId=L1")
     result = run(*words, stdin=header, code=2)
     note, error, *_more = result.stderr.splitlines()

@@ -56,6 +56,7 @@ def test_header_of_all_columns_of_a_map_is_recognised_as_that_export(name: str) 
         "Contact ID,First Name,Last Name,Email,Company",
         "Contact ID,First Name,Last Name,Email,Phone,Lifecycle Stage,Score",
         "Contact ID,First Name,Last Name,Email,Phone,Title",
+        "id,Created (UTC),Amount,Status,Customer ID,Customer Email,Customer Name",
         "Type,Quantity,Order #,Order Date,First Name,Last Name,Email,Address",
     ],
 )
