@@ -162,3 +162,71 @@ def test_rejects_of_an_export_are_recognised_as_the_export(folder: Path) -> None
 
     assert "recognised as an export of Google Contacts" in result.stderr
     assert "created" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reads"),
+    [
+        ("a.csv", "email;city\na@x.org;K\xf6ln\n", ["encoding=cp1252"]),
+        ("a.csv", "email,city;\na@x.org,K\xf6ln;\n", ["delimiter=comma"]),
+        ("a.csv", "sent in\n2026\nemail,city\na@x.org,K\xf6ln\n", ["header=3"]),
+        (
+            "a.json",
+            '{"data": {"all": [{"email": "a@x.org", "city": "K\xf6ln"}]}}',
+            ["path=data.all"],
+        ),
+        (
+            "a.csv",
+            "email,city,name\na@x.org,#N/A,-\na@x.org,K\xf6ln,-\n",
+            ["null=#N/A", "null=-"],
+        ),
+    ],
+    ids=["encoding", "delimiter", "header", "path", "null"],
+)
+def test_setting_of_reading_is_used(name: str, content: str, reads: list[str]) -> None:
+    """A setting beside it, such as the column that is cut off, stays a value."""
+    encoding = "cp1252" if "encoding=cp1252" in reads else "utf-8"
+    Path(name).write_text(content, encoding)
+    words = [word for read in reads for word in ("--read", read)]
+    words += ["--only-mapped", "--set", "locationId=1", "--book", "b.jsonl"]
+    if "delimiter=comma" in reads:
+        words += ["--map", "city;=city"]
+    run("upsert", "LeadConnector", name, *words, stdin="")
+    [_head, contact, _last] = Path("b.jsonl").read_text("utf-8").splitlines()
+
+    fields = {"email": "a@x.org", "city": "K\xf6ln"}
+    if "delimiter=comma" in reads:
+        fields["city"] += ";"
+    assert fields == json.loads(contact)["fields"]
+
+
+def test_setting_of_reading_comes_before_the_map_file() -> None:
+    Path("map.toml").write_text('delimiter = ";"\nnull = "?"', "utf-8")
+    words = ("--map-file", "map.toml", "--set", "locationId=1", "--read", "delimiter=|")
+
+    assert {"email": "a@x.org"} == fields_of(*words, stdin="email|city\na@x.org|?\n")
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        ("encoding", "--read: must be NAME=VALUE, not 'encoding'"),
+        ("encoding=cp125", "--read encoding: 'cp125' is no text encoding of Python"),
+        ("delimiter=ab", "--read delimiter: must be one character such as ; or tab"),
+        ("header=0", "--read header: must be the number of a line, not '0'"),
+        ("header=two", "--read header: must be the number of a line, not 'two'"),
+        (
+            "separator=;",
+            "--read: 'separator' is not a setting; they are delimiter, encoding, ",
+        ),
+        ("sheet=all", "-: sheet: the file has no sheets; leave it out"),
+    ],
+)
+def test_setting_of_reading_that_cannot_be_used_is_refused(
+    read: str, message: str
+) -> None:
+    words = ("LeadConnector", "-", "--set", "locationId=1", "--read", read)
+    result = run("upsert", *words, stdin="email\na@x.org\n", code=2)
+
+    assert message in result.stderr
+    assert 1 == result.stderr.count("\n")

@@ -333,6 +333,38 @@ class TestData:
         for name in ("who", "person"):
             assert 0 == json_output(*words, "--truth", name)["reports"][0]["refused"]
 
+    def test_columns_are_found_by_name_and_the_label_is_kept(
+        self, folder: Path
+    ) -> None:
+        """A map file has fields of every row, and how the file is read."""
+        rows = ("people of 2026", "E-mail;Full Name;name of who", "a@x;Zo\xeb;1")
+        (folder / "old.csv").write_text("\n".join(rows), encoding="cp1252")
+        (folder / "map.toml").write_text('set = {name = "Ada"}', encoding="utf-8")
+        words = ("old.csv", "--truth", "name of who", "--map", "Full Name=")
+        reads = ("--read", "encoding=cp1252", "--read", "header=2")
+        output = json_output("mine:policy", *words, *reads, "--map-file", "map.toml")
+
+        assert 0 == output["reports"][0]["refused"]
+        assert 1 == output["reports"][0]["contacts"]
+
+    def test_unknown_column_is_refused_before_any_row(self, folder: Path) -> None:
+        (folder / "in.csv").write_text("who,emial\n1,a@x\n", encoding="utf-8")
+        result = run("mine:policy", "in.csv", *TRUTH, code=2)
+
+        assert "1 column has no field in the policy: 'emial' (email?)" in result.stderr
+
+    @pytest.mark.parametrize("policy", ["mine:policy", "LeadConnector"])
+    def test_option_of_every_call_is_that_of_the_policy(
+        self, folder: Path, policy: str
+    ) -> None:
+        """No row finds a contact, and none creates one."""
+        parameters = ("--set", "locationId=1") if policy == "LeadConnector" else ()
+        refuse = ("--set", "on_not_found=refuse")
+        words = (policy, "in.csv", *TRUTH, *parameters, *refuse)
+
+        assert folder.exists()
+        assert 4 == json_output(*words, code=1)["reports"][0]["refused"]
+
     @pytest.mark.parametrize(
         ("words", "message"),
         [
@@ -340,7 +372,7 @@ class TestData:
             (("in.csv",), "Missing option '--truth'"),
             (
                 ("in.csv", "--truth", "id"),
-                "line 2: id (the --truth column) is missing; the row has 'who'",
+                "--truth: no column 'id'; the columns are 'who'",
             ),
             (
                 ("in.csv", *TRUTH, "--truth-pattern", "(a)d"),

@@ -132,3 +132,14 @@ class TestFiles:
             "line 2: the row that starts here has an unclosed quote"
             in run("-", stdin='a\n"x\n', code=2).output
         )
+
+
+def test_settings_of_reading_are_used(tmp_path: Path) -> None:
+    old = tmp_path / "old.txt"
+    old.write_bytes("list of 2026\nname|city\nZo\xeb|K\xf6ln\n".encode("cp1252"))
+    words = ("--read", "encoding=cp1252", "--read", "header=2", "--read", "delimiter=|")
+
+    result = CliRunner().invoke(main, ["profile", str(old), *words, "--json"])
+    assert 0 == result.exit_code, result.output
+    names = [column["column"] for column in json.loads(result.stdout)["columns"]]
+    assert ["name", "city"] == names

@@ -16,7 +16,7 @@ from upsertcore.files.json_rows import parse_json
 from upsertcore.files.reading import read_rows
 from upsertcore.files.rows import BadHeader, InputRow, UnreadableFile
 
-NO_TEXT = "is not UTF-8 text; for an older export, try encoding cp1252 or latin-1"
+NO_TEXT = "is not UTF-8 text; for an older export, try encoding=cp1252 or latin-1"
 
 
 def input_rows(content: bytes, name: str = "-", **rename: str) -> list[InputRow]:

@@ -10,9 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,23 +27,16 @@ from upsertcore.benchmark import (
     draw,
 )
 from upsertcore.cli.candidates import load_candidates
-from upsertcore.cli.column_options import ColumnOptions, column_options, noted
-from upsertcore.cli.exit_status import (
-    check_columns,
-    exit_status,
-    output_console,
-    report_errors,
-)
+from upsertcore.cli.column_options import ColumnOptions, column_options
+from upsertcore.cli.exit_status import exit_status, output_console, report_errors
+from upsertcore.cli.kept_rows import read_all
 from upsertcore.cli.options import SET
 from upsertcore.cli.output import count_table, printable
 from upsertcore.cli.plot_file import check_plot
-from upsertcore.cli.upsert_rows import ProgressBar, open_input
+from upsertcore.cli.upsert_rows import ProgressBar
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.evaluation import Spread
 from upsertcore.evaluation.report import save
-from upsertcore.files.columns import Columns
-from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import InputRow, problem_kind
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -109,51 +100,32 @@ def benchmark(
         reserved = frozenset(name for each in candidates for name in each.path)
         # The columns are those of POLICY; the others are measured on the same rows.
         columns = of_columns.columns(candidates[0].target, reserved, column_map)
-        with noted(columns, bar):
-            rows, unreadable = _read(file, columns, bar)
+        kept = read_all(file, columns, bar)
+        if not kept.rows:
+            raise InvalidUsage(f"{file}: has no rows to measure")
         subjects = [
             (Subject(each.name, partial(_runner, names, number, constants)), payloads)
             for number, each in enumerate(candidates)
-            for payloads in [[*map(each.payload, rows)]]
+            for payloads in [[*map(each.payload, kept.rows)]]
         ]
         report = _measure(subjects, rounds, bar)
         if plot is not None:
             with report_errors(plot):
                 save(draw(report), plot)
     if as_json:
-        shown = {"unreadable": dict(unreadable), **report.to_dict()}
+        shown = {"unreadable": dict(kept.unreadable), **report.to_dict()}
         click.echo(json.dumps(shown, indent=2))
     else:
         console = output_console()
-        for table in benchmark_tables(report, unreadable):
+        for table in benchmark_tables(report, kept.unreadable):
             console.print(table)
-    context.exit(exit_status(refused=bool(unreadable)))
+    context.exit(exit_status(refused=bool(kept.unreadable)))
 
 
 def _runner(names: Sequence[str], number: int, sets: Mapping[str, str]) -> Runner:
     """Load a candidate again, in another process."""
     with ProgressBar(shown=False) as bar:
         return load_candidates(names, sets, bar)[number].run()
-
-
-def _read(
-    name: str, columns: Columns, bar: ProgressBar
-) -> tuple[list[InputRow], Counter[str]]:
-    """Read the rows, and count those that cannot be read by kind."""
-    readable, unreadable = list[InputRow](), Counter[str]()
-    with (
-        open_input(name) as (stream, position, size),
-        closing(read_rows(stream, name, columns)) as rows,
-    ):
-        for row in bar.track(rows, name, position, size):
-            if row.error:
-                unreadable[problem_kind(row.error)] += 1
-            else:
-                readable.append(row)
-    check_columns(columns)
-    if not readable:
-        raise InvalidUsage(f"{name}: has no rows to measure")
-    return readable, unreadable
 
 
 def _measure(

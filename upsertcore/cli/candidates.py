@@ -12,7 +12,7 @@ from attrs import frozen
 from upsertcore.benchmark import Runner, policy_subject
 from upsertcore.cli.book_file import OWN
 from upsertcore.cli.policy_names import Source, load_source
-from upsertcore.cli.profile_session import open_session
+from upsertcore.cli.profile_session import Session, open_session
 from upsertcore.cli.refusal_counts import problems
 from upsertcore.cli.upsert_rows import ProgressBar, Run
 from upsertcore.evaluation import RecordResult, Refusal, Side, new_side, numbered_ids
@@ -37,21 +37,16 @@ class Candidate:
             ids are the same in each run.
         run: Returns the same for a benchmark, with the ids that a book makes itself.
         payload: Returns the payload of a row.
-        path: The names of its parameters, which no column may have.
         target: What rows are for.
-
-    >>> Candidate(
-    ...     "crm:policy", lambda: None, lambda: None, lambda row: row.payload
-    ... ).name
-    'crm:policy'
+        path: The names of its parameters, which no column may have.
     """
 
     name: str
     begin: Callable[[], Side]
     run: Callable[[], Runner]
     payload: Callable[[InputRow], Any]
+    target: Target
     path: tuple[str, ...] = ()
-    target: Target | None = None
 
 
 def load_candidates(
@@ -86,10 +81,9 @@ def load_candidates(
             for n, value in sets.items()
             if n not in all_settings or n in settings
         }
-        if source.profile == OWN:
-            candidates.append(_policy_candidate(source, constants))
-        else:
-            candidates.append(_profile_candidate(source, constants, bar))
+        session = open_session(source, None, constants, bar)
+        make = _policy_candidate if source.profile == OWN else _profile_candidate
+        candidates.append(make(source, session))
     return candidates
 
 
@@ -98,15 +92,7 @@ def _settings(source: Source) -> set[str]:
     return set() if source.profile == OWN else {*source.make.path, *source.make.options}
 
 
-def _profile_candidate(
-    source: Source, sets: TextMapping, bar: ProgressBar
-) -> Candidate:
-    session, profile_class = open_session(source, None, sets, bar), source.make
-    options = {
-        name: profile_class.options[name](word)
-        for name, word in session.options.items()
-    }
-
+def _profile_candidate(source: Source, session: Session) -> Candidate:
     def sender(instance: Profile) -> Callable[[Any], RecordResult]:
         names = instance.policy.fields
 
@@ -121,27 +107,26 @@ def _profile_candidate(
         return send
 
     def begin() -> Side:
-        instance = profile_class(**options, ids=numbered_ids())
+        instance = session.make(ids=numbered_ids())
         return instance.book, sender(instance)
 
     def run() -> Runner:
-        instance = profile_class(**options)
+        instance = session.make()
         plan = partial(instance.plan, **session.path)
         return Runner(instance.book, sender(instance), plan)
 
-    payload = Run(session.profile, session.path, session.constants, Columns({})).payload
     profile = session.profile
-    return Candidate(source.name, begin, run, payload, profile.path, profile.target)
+    payload = _payload(session)
+    return Candidate(source.name, begin, run, payload, profile.target, profile.path)
 
 
-def _policy_candidate(source: Source, constants: TextMapping) -> Candidate:
-    profile = source.make()
+def _policy_candidate(source: Source, session: Session) -> Candidate:
+    profile = session.profile
+    run = policy_subject(source.name, profile.policy, **session.path).make
+    begin = partial(new_side, profile.policy, **session.path)
+    return Candidate(source.name, begin, run, _payload(session), profile.target)
 
-    def payload(row: InputRow) -> Any:
-        patch = profile.from_row(row.payload) if row.cells else row.payload
-        return {**patch, **profile.from_row(constants)}
 
-    policy = source.make.policy
-    run = policy_subject(source.name, policy).make
-    begin, target = partial(new_side, policy), profile.target
-    return Candidate(source.name, begin, run, payload, target=target)
+def _payload(session: Session) -> Callable[[InputRow], Any]:
+    run = Run(session.profile, session.path, session.constants, Columns({}))
+    return run.payload

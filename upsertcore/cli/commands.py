@@ -42,8 +42,5 @@ def main() -> None:
 
 for _command in (upsert, explain, show, duplicates, dedupe, merge, undo):
     main.add_command(_command)
-for _command in (profiles, policy, laws):
+for _command in (profiles, policy, laws, evaluate, profile, benchmark):
     main.add_command(_command)
-main.command()(evaluate)
-main.add_command(profile)
-main.add_command(benchmark)

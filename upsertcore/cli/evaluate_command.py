@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +19,17 @@ import click
 from attrs import evolve, frozen
 
 from upsertcore.cli.candidates import Candidate, load_candidates
+from upsertcore.cli.column_options import ColumnOptions, few_column_options
 from upsertcore.cli.evaluation_output import evaluation_json, evaluation_tables
-from upsertcore.cli.exit_status import (
-    check_columns,
-    exit_status,
-    output_console,
-    report_errors,
-)
+from upsertcore.cli.exit_status import exit_status, output_console, report_errors
+from upsertcore.cli.kept_rows import KeptRows, read_all
+from upsertcore.cli.options import SET
 from upsertcore.cli.plot_file import check_plot
-from upsertcore.cli.upsert_rows import ProgressBar, open_input
+from upsertcore.cli.upsert_rows import ProgressBar
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.evaluation import Report, compare, evaluate_records
 from upsertcore.evaluation.report import save
-from upsertcore.files.columns import Columns
-from upsertcore.files.reading import read_rows
-from upsertcore.files.rows import InputRow, format_names, problem_kind
+from upsertcore.files.rows import InputRow, format_names
 from upsertcore.normalize import exact
 from upsertcore.values import show_value
 
@@ -44,13 +38,14 @@ __all__ = ["evaluate"]
 
 @frozen
 class _Data:
-    """Labelled rows, their persons, and counts of unreadable rows."""
+    """Rows without their labels, their persons, and counts of unreadable rows."""
 
     rows: list[InputRow]
     persons: list[str]
-    unreadable: Counter[str]
+    unreadable: Mapping[str, int]
 
 
+@click.command()
 @click.argument("policy")
 @click.argument("data")
 @click.option(
@@ -75,16 +70,8 @@ class _Data:
     help="The number of shuffled orders to try as well.",
 )
 @click.option("--seed", default=0, help="The seed of the shuffled orders.")
-@click.option(
-    "--map", "maps", multiple=True, metavar="COLUMN=FIELD", help="As for upsert."
-)
-@click.option(
-    "--set",
-    "sets",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An option or parameter of a profile, or a field set in every row.",
-)
+@few_column_options
+@SET
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 @click.option(
     "--plot",
@@ -101,7 +88,7 @@ def evaluate(
     other: str | None,
     shuffles: int,
     seed: int,
-    maps: tuple[str, ...],
+    of_columns: ColumnOptions,
     sets: tuple[str, ...],
     *,
     as_json: bool,
@@ -112,27 +99,21 @@ def evaluate(
 
     POLICY, and OTHER, is a profile, a policy as TOML in a file NAME.toml, or
     module:attribute for a Policy or a function that returns one; modules are also
-    searched in the current directory. DATA is CSV,
-    JSON Lines or a JSON array; - is standard input. A blank cell of a CSV is an
-    omitted field.
+    searched in the current directory. DATA is CSV, JSON Lines or a JSON array; - is
+    standard input. A blank cell of a CSV is an omitted field.
     """
     names = [policy] if other is None else [policy, other]
     with report_errors(data), ProgressBar() as bar:
         check_plot(plot)
         extract = _person_extractor(pattern)
-        constants, rename = (
-            parse_pairs("--set", sets),
-            parse_pairs("--map", maps, "COLUMN=FIELD"),
-        )
-        if rename.get(truth, truth) in constants:
-            raise InvalidUsage(f"--set: {truth!r} is the --truth column, not a field")
+        column_map = of_columns.read_map()
+        constants = {**column_map.constants, **parse_pairs("--set", sets)}
+        label = _label_column(truth, of_columns.rename(), constants)
         candidates = load_candidates(names, constants, bar)
-        reserved = frozenset(
-            name for candidate in candidates for name in candidate.path
-        )
-        columns = Columns(rename, reserved)
-        labelled = _read_labelled(data, columns, truth, extract, bar)
-        check_columns(columns)
+        reserved = frozenset(name for each in candidates for name in each.path)
+        # The columns are those of POLICY; the other has the same rows.
+        columns = of_columns.columns(candidates[0].target, reserved, column_map, label)
+        labelled = _labelled(data, read_all(data, columns, bar), label, extract)
         reports = [
             _evaluate_candidate(candidate, labelled, bar, shuffles=shuffles, seed=seed)
             for candidate in candidates
@@ -163,41 +144,34 @@ def _evaluate_candidate(
         raise InvalidUsage(f"{candidate.name}: {message}") from error
 
 
-def _read_labelled(
-    name: str,
-    columns: Columns,
-    truth: str,
-    extract: Callable[[str], str],
-    bar: ProgressBar,
-) -> _Data:
-    """Read the rows, and separate the label of each."""
-    column = columns.rename.get(truth, truth)
+def _label_column(
+    truth: str, rename: Mapping[str, str], constants: Mapping[str, str]
+) -> str:
+    """Return the column of the labels; it may be named as ``--map`` renames it."""
     if not truth:
         raise InvalidUsage("--truth: must name a column")
-    if not column:
+    if rename.get(truth) == "":
         raise InvalidUsage(f"--truth: --map drops {truth!r}")
-    labelled = _Data([], [], Counter())
-    with (
-        open_input(name) as (stream, position, size),
-        closing(read_rows(stream, name, columns)) as rows,
-    ):
-        for row in bar.track(rows, name, position, size):
-            if row.error:
-                labelled.unreadable[problem_kind(row.error)] += 1
-                continue
-            with _errors_at(f"{name}: line {row.line}"):
-                labelled.persons.append(extract(_label(row.payload, column)))
-            payload = {n: value for n, value in row.payload.items() if n != column}
-            labelled.rows.append(evolve(row, payload=payload))
+    columns = [column for column, name in rename.items() if name == truth]
+    label = columns[0] if columns else truth
+    if not {label, truth}.isdisjoint(constants):
+        raise InvalidUsage(f"--set: {truth!r} is the --truth column, not a field")
+    return label
+
+
+def _labelled(
+    name: str, kept: KeptRows, column: str, extract: Callable[[str], str]
+) -> _Data:
+    """Separate the label of each row."""
+    labelled = _Data([], [], kept.unreadable)
+    for row in kept.rows:
+        try:
+            labelled.persons.append(extract(_label(row.payload, column)))
+        except ValueError as error:
+            raise InvalidUsage(f"{name}: line {row.line}: {error}") from error
+        payload = {n: value for n, value in row.payload.items() if n != column}
+        labelled.rows.append(evolve(row, payload=payload))
     return labelled
-
-
-@contextmanager
-def _errors_at(place: str) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise InvalidUsage(f"{place}: {error}") from error
 
 
 def _label(payload: Any, column: str) -> str:

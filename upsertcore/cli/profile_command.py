@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upsertcore.cli.column_options import ColumnOptions, read_options
 from upsertcore.cli.exit_status import exit_status, output_console, report_errors
 from upsertcore.cli.output import count_table, make_table
 from upsertcore.cli.upsert_rows import ProgressBar, open_input
@@ -49,6 +50,7 @@ _REGION = "--region reads national numbers"
     metavar="COLUMN=KIND",
     help=f"What a column holds: {', '.join(KINDS)}.",
 )
+@read_options
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.pass_context
 def profile(
@@ -56,6 +58,7 @@ def profile(
     file: str,
     region: str | None,
     kinds: tuple[str, ...],
+    of_columns: ColumnOptions,
     *,
     as_json: bool,
 ) -> None:
@@ -69,9 +72,10 @@ def profile(
     with report_errors(file), ProgressBar() as bar:
         given: Any = parse_pairs("--kind", kinds, "COLUMN=KIND")
         _check_region(region)
+        columns = Columns({}, map=of_columns.read_map())
         with (
             open_input(file) as (stream, position, size),
-            closing(read_rows(stream, file, Columns({}))) as rows,
+            closing(read_rows(stream, file, columns)) as rows,
             _kind_errors(),
         ):
             tracked = bar.track(rows, file, position, size)

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import NoneType
@@ -52,6 +53,7 @@ class Session:
     Args:
         profile: The profile, with the contacts of the book.
         name: The name of the profile.
+        make: Makes another one, with the arguments of a profile and no contacts.
         path: The path and query parameters.
         constants: Fields set in every row.
         options: The options, as text.
@@ -66,6 +68,7 @@ class Session:
 
     profile: Profile
     name: str
+    make: Callable[..., Profile]
     path: Mapping[str, str]
     constants: Mapping[str, str]
     options: Mapping[str, str]
@@ -144,7 +147,7 @@ def open_session(
     defaults = _FILE_DEFAULTS if file_defaults else {}
     options = {name: defaults[name] for name in defaults if name in make.options}
     options |= given
-    parts = source.profile, path, constants
+    parts = source.profile, partial(_new_profile, make, options, calls), path, constants
     if not isinstance(book, (Path, NoneType)):
         options |= _stored_options(book, source.profile) | given
         profile = _create_profile(make, options, ())
@@ -232,12 +235,12 @@ def _call_options(source: Source, sets: Mapping[str, str]) -> dict[str, str]:
     return given
 
 
-def _override(profile: Profile, calls: Mapping[str, Any]) -> None:
+def _override(profile: Profile, calls: Mapping[str, Any], **arguments: Any) -> None:
     """Apply these options to every call."""
     if calls:
         owner: Any = profile
         policy = evolve(profile.policy, **calls)
-        owner.book = ContactBook.load(policy, profile.book.dump())
+        owner.book = ContactBook.load(policy, profile.book.dump(), **arguments)
 
 
 def _stored_options(book: DatabaseBook, name: str) -> dict[str, str]:
@@ -301,15 +304,30 @@ def _require_parameters(source: Source, path: Mapping[str, str]) -> None:
             raise InvalidUsage(f"{source.name} needs --set {word}=...")
 
 
+def _new_profile(
+    profile_class: Any,
+    options: Mapping[str, str],
+    calls: Mapping[str, str],
+    **arguments: Any,
+) -> Profile:
+    """Create a profile with an empty book."""
+    profile = _create_profile(profile_class, options, (), **arguments)
+    _override(profile, calls, **arguments)
+    return profile
+
+
 def _create_profile(
-    profile_class: Any, options: Mapping[str, str], rows: Iterable[Any]
+    profile_class: Any,
+    options: Mapping[str, str],
+    rows: Iterable[Any],
+    **arguments: Any,
 ) -> Profile:
     try:
         values = {
             word: _parse_option(profile_class, word, value)
             for word, value in options.items()
         }
-        profile: Profile = profile_class(**values, rows=rows)
+        profile: Profile = profile_class(**values, rows=rows, **arguments)
     except (book_file.BadBook, Refused, InvalidUsage):
         raise
     except (ValueError, ModuleNotFoundError) as error:

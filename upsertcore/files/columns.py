@@ -77,6 +77,7 @@ class Columns:
         ready: The ready map that applies; "" for the one that fits the header,
             ``NO_READY_MAP`` for none.
         only_mapped: Whether columns without a field are left out.
+        label: A column that is kept as it is, besides the fields; "" for none.
         complete: False once objects were read: any of them may omit a name, so a
             missing one may be intended. A table names all its columns.
 
@@ -94,6 +95,7 @@ class Columns:
     map: ColumnMap = _NO_MAP
     ready: str = ""
     only_mapped: bool = False
+    label: str = ""
     complete: bool = True
     _by_form: dict[str, str] = Factory(dict)
     _seen_names: dict[str, None] = Factory(dict)
@@ -120,10 +122,14 @@ class Columns:
             header: Its columns.
 
         Raises:
-            BadHeader: If a column is unknown or has a reserved name, or if none has a
-                name.
+            BadHeader: If a column is unknown or has a reserved name, if none has a
+                name, or if the label is missing.
         """
         self._seen_names.update(dict.fromkeys(header))
+        if self.label and self.label not in header:
+            names = format_names([name for name in header if name])
+            problem = f"--truth: no column {show_value(self.label)}"
+            raise BadHeader(f"{problem}; the columns are {names}")
         ready = self._recognise(header)
         present = frozenset(header)
         uses = [self._use(column, ready, present) for column in header]
@@ -229,6 +235,8 @@ class Columns:
     def _use(
         self, column: str, ready: ColumnMap | None, present: frozenset[str]
     ) -> _Use:
+        if column and column == self.label:
+            return _Use((column,))
         given = column if column in self.rename else None
         if given is None and column not in self.reserved:
             given = self._by_form.get(comparable(column))

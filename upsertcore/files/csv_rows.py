@@ -53,7 +53,9 @@ def read_csv(
     [{'a': '1'}]
     """
     csv.field_size_limit(_CELL_LIMIT)
-    delimiter, lines, has_sep = split_off_delimiter(iter(text), how.delimiter)
+    delimiter, lines, has_sep = split_off_delimiter(
+        iter(text), how.delimiter, columns.map.header or 1
+    )
     latest = _LatestLine(lines)
     reader = csv.reader(latest, delimiter=delimiter, strict=True)
     if has_sep:

@@ -37,7 +37,7 @@ _SEP = re.compile('(?i)"?sep=(.)"?[\r\n]*')
 
 
 def split_off_delimiter(
-    lines: Iterator[str], delimiter: str = ""
+    lines: Iterator[str], delimiter: str = "", header: int = 1
 ) -> tuple[str, Iterator[str], bool]:
     r"""
     Return the delimiter of a file, its lines, and whether the first is no row.
@@ -47,6 +47,7 @@ def split_off_delimiter(
     Args:
         lines: The lines, with their line endings.
         delimiter: The delimiter, if the caller knows it.
+        header: The number of the line that names the columns.
 
     Raises:
         BadHeader: If two delimiters fit equally.
@@ -61,15 +62,17 @@ def split_off_delimiter(
         return delimiter or match[1], chain(["\n"], lines), True
     if delimiter:
         return delimiter, chain([first], lines), False
-    sample, rest = _sample(first, lines)
-    return find_delimiter(sample), chain(sample, rest), False
+    sample, rest = _sample(first, lines, _LINES + header - 1)
+    return find_delimiter(sample[header - 1 :]), chain(sample, rest), False
 
 
-def _sample(first: str, lines: Iterator[str]) -> tuple[list[str], Iterator[str]]:
+def _sample(
+    first: str, lines: Iterator[str], number: int
+) -> tuple[list[str], Iterator[str]]:
     """Return the first lines, and the others."""
     sample, size = [first], len(first)
     try:
-        while len(sample) < _LINES and size <= _CHARACTERS:
+        while len(sample) < number and size <= _CHARACTERS:
             sample.append(next(lines))
             size += len(sample[-1])
     except StopIteration:

@@ -45,7 +45,7 @@ def no_text(encoding: str) -> str:
     """
     if encoding != "utf-8-sig":
         return f"is not {encoding} text"
-    return f"{NO_TEXT}; for an older export, try encoding cp1252 or latin-1"
+    return f"{NO_TEXT}; for an older export, try encoding=cp1252 or latin-1"
 
 
 class _Prefixed(io.RawIOBase):
