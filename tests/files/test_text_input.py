@@ -68,7 +68,7 @@ class TestEncodings:
         assert "the lines after it were not read" in last[1]
 
     def test_header_that_is_not_utf_8_says_what_to_try(self) -> None:
-        with pytest.raises(BadHeader, match=r"not UTF-8 text; .* cp1252 or latin-1"):
+        with pytest.raises(BadHeader, match=r"not UTF-8 text; .*=cp1252 or latin-1"):
             rows(b"Vorn\xe1me,b\n")
 
 

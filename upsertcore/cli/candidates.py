@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from upsertcore.benchmark import Runner, policy_subject
+from upsertcore.book.contact_book import ContactBook
 from upsertcore.cli.book_file import OWN
 from upsertcore.cli.policy_names import Source, load_source
 from upsertcore.cli.profile_session import Session, open_session
@@ -108,16 +109,22 @@ def _profile_candidate(source: Source, session: Session) -> Candidate:
 
     def begin() -> Side:
         instance = session.make(ids=numbered_ids())
-        return instance.book, sender(instance)
+        return _contacts(instance), sender(instance)
 
     def run() -> Runner:
         instance = session.make()
         plan = partial(instance.plan, **session.path)
-        return Runner(instance.book, sender(instance), plan)
+        return Runner(_contacts(instance), sender(instance), plan)
 
     profile = session.profile
     payload = _payload(session)
     return Candidate(source.name, begin, run, payload, profile.target, profile.path)
+
+
+def _contacts(profile: Profile) -> ContactBook:
+    """Return the book of a profile, which is in memory."""
+    book: Any = profile.book
+    return book  # type: ignore[no-any-return]
 
 
 def _policy_candidate(source: Source, session: Session) -> Candidate:

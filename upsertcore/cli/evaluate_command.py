@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class _Data:
 
     rows: list[InputRow]
     persons: list[str]
-    unreadable: Mapping[str, int]
+    unreadable: Counter[str]
 
 
 @click.command()
