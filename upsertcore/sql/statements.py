@@ -147,15 +147,16 @@ class Statements:
 
     def _holders_sql(self, counts: Sequence[int], *, locked: bool) -> Any:
         contacts, forms = self.tables.contacts, self.tables.forms
+        # The scope in each part: with it beside them, SQLite reads all of a scope.
         held = [
             and_(
+                forms.c.scope == bindparam("scope"),
                 forms.c.key == bindparam(f"key_{n}"),
                 forms.c.form.in_([bindparam(f"form_{n}_{m}") for m in range(count)]),
             )
             for n, count in enumerate(counts)
         ]
-        is_held = forms.c.scope == bindparam("scope"), or_(*held)
-        places = select(forms.c.contact).where(*is_held)
+        places = select(forms.c.contact).where(or_(*held))
         return self._contacts(locked=locked).where(contacts.c.place.in_(places))
 
     def _contacts(self, *, locked: bool) -> Any:
