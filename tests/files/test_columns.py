@@ -269,6 +269,25 @@ class TestMapFile:
             crm("header = 3"), "Report\n,,\nemail\na@x.org\n"
         )
 
+    def test_text_that_is_known_does_not_move_the_line_of_the_header(self) -> None:
+        """A blank line or a quoted cell of two lines may be part of it."""
+        text = 'preamble = "About"\nheader = 5\n'
+        rows = rows_of(crm(text), 'About\n"two\nlines"\n\nemail\na@x.org\n')
+
+        assert [{"email": "a@x.org"}] == rows
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            (2, "header: line 2 is within a quoted cell"),
+            (4, "line 4 must name the columns"),
+            (9, "line 9 must name the columns"),
+        ],
+    )
+    def test_line_that_is_no_header_is_refused(self, line: int, message: str) -> None:
+        with pytest.raises(BadHeader, match=message):
+            [*rows_of(crm(f"header = {line}"), '"a\nb"\nemail\n\na@x.org\n')]
+
     def test_text_before_the_header_is_not_read_and_noted(self) -> None:
         columns = crm('preamble = "About"')
 

@@ -156,12 +156,17 @@ class _LatestLine:
 
 def _header(reader: Records, columns: Columns) -> tuple[list[str], RowPlan]:
     """Return the columns, and how the rows below them become fields."""
+    number = columns.map.header
+    line = "the first line" if number is None else f"line {number}"
     try:
-        cells = _after_preamble(reader, columns)
+        if number is None:
+            cells = _after_preamble(reader, columns)
+        else:
+            cells = _at_line(reader, number)
     except csv.Error as error:
-        raise BadHeader(f"the first line is not valid CSV: {error}") from error
+        raise BadHeader(f"{line} is not valid CSV: {error}") from error
     if not any(cells):
-        raise BadHeader("the first line must name the columns")
+        raise BadHeader(f"{line} must name the columns")
     counts = Counter(cells)
     for name in cells:
         if name and counts[name] > 1:
@@ -180,9 +185,17 @@ def _after_preamble(reader: Records, columns: Columns) -> list[str]:
         while any(_stripped(reader)):
             pass
         cells = _stripped(reader)
-    for _line in range(1, columns.map.header or 1):
-        cells = _stripped(reader)
     return cells
+
+
+def _at_line(reader: Records, header: int) -> list[str]:
+    """Return the record that begins on a line."""
+    while reader.line_num < header - 1:
+        if next(reader, None) is None:
+            return []
+    if reader.line_num >= header:
+        raise BadHeader(f"header: line {header} is within a quoted cell")
+    return _stripped(reader)
 
 
 def _stripped(reader: Records) -> list[str]:
