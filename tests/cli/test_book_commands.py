@@ -65,7 +65,7 @@ class TestBook:
         [group] = run("duplicates", book, "phone", "--json", code=1).output.splitlines()
 
         assert "group 1" in output
-        assert "1 groups of 3 contacts" in output
+        assert "1 group of 3 contacts" in output
         assert [one["fields"]["name"] for one in json.loads(group)] == [
             *("Ada", "Ada K", "Ada L"),
         ]
@@ -77,7 +77,7 @@ class TestBook:
 
         assert "0 groups" in run("duplicates", book).output
         output = run("duplicates", book, "--blank", code=1).output
-        assert "1 groups of 2 contacts" in output
+        assert "1 group of 2 contacts" in output
 
     def test_dedupe_merges_each_group_and_undo_splits_it(self, book: str) -> None:
         upsert(book)
@@ -158,7 +158,7 @@ class TestBook:
         unknown = run("merge", book, "c-8", "c-9", code=2).output
         no_key = run("dedupe", book, "name", code=2).output
 
-        assert "id: no contact has 'c-8'" in unknown
+        assert "Error: no contact has the id 'c-8'" in unknown
         assert "name" in no_key
         assert len(contacts(book)) == 4
 

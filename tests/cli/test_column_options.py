@@ -105,6 +105,17 @@ def test_payload_of_a_row_is_explained_with_the_same_columns() -> None:
     assert "a@x.org" in result.output
 
 
+def test_payload_is_explained_with_the_options_of_a_row() -> None:
+    """Names are renamed, and constants are set, as upsert does with an object."""
+    payload = '{"Mail": "a@x.org", "Interests": "a|b"}'
+    words = ("LeadConnector", payload, "--map-file", "map.toml", "--map", "Fax=phone")
+    result = run("explain", *words, stdin="")
+
+    assert "note: --map: no column 'Fax' in any row\n" in result.stderr
+    shown = " ".join(result.stdout.split())
+    assert 'email a@x.org tags ["a", "b", "import"]' in shown
+
+
 @pytest.mark.parametrize("words", [("upsert", "-"), ("explain", "{}")])
 @pytest.mark.parametrize(
     ("option", "message"),

@@ -42,6 +42,7 @@ from upsertcore.cli.upsert_rows import ProgressBar
 from upsertcore.cli.usage import InvalidUsage
 from upsertcore.engine.outcome import Outcome
 from upsertcore.errors import Refused, UnknownContact
+from upsertcore.values import show_value
 
 if TYPE_CHECKING:
     from upsertcore.cli.book_database import DatabaseBook
@@ -91,7 +92,7 @@ def duplicates(
     """
     with report_errors(book), database_errors(book), ProgressBar() as bar:
         profile = open_book(book, policy, bar).profile
-        with _refusals():
+        with _refusals("--of: "):
             groups = profile.book.duplicates(*keys, of=of, blank=blank, scope=scope)
     console = output_console()
     for number, group in enumerate(groups, 1):
@@ -101,7 +102,8 @@ def duplicates(
             console.print(contact_table(group, f"group {number}"))
     if not as_json:
         contacts = sum(map(len, groups))
-        click.echo(f"{len(groups):,} groups of {contacts:,} contacts")
+        shown = "1 group" if len(groups) == 1 else f"{len(groups):,} groups"
+        click.echo(f"{shown} of {contacts:,} contacts")
     context.exit(exit_status(refused=bool(groups)))
 
 
@@ -218,11 +220,14 @@ def undo(
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Report a refusal of the book in one line."""
+def _refusals(place: str = "") -> Iterator[None]:
+    """Report a refusal of the book in one line, and an unknown id where it was."""
     try:
         yield
-    except (Refused, UnknownContact) as error:
+    except UnknownContact as error:
+        problem = f"{place}no contact has the id {show_value(error.id)}"
+        raise InvalidUsage(problem) from error
+    except Refused as error:
         raise InvalidUsage(str(error)) from error
 
 

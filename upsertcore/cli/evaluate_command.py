@@ -102,6 +102,8 @@ def evaluate(
     module:attribute for a Policy or a function that returns one; modules are also
     searched in the current directory. DATA is CSV, JSON Lines or a JSON array; - is
     standard input. A blank cell of a CSV is an omitted field.
+
+    Example: upsertcore evaluate policy.toml people.csv --truth person
     """
     names = [policy] if other is None else [policy, other]
     with report_errors(data), ProgressBar() as bar:

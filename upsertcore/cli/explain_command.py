@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from upsertcore.cli.column_options import ColumnOptions, column_options, noted
-from upsertcore.cli.exit_status import exit_status, output_console, report_errors
+from upsertcore.cli.exit_status import (
+    check_columns,
+    exit_status,
+    output_console,
+    report_errors,
+)
 from upsertcore.cli.options import (
     BOOK,
     SET,
@@ -19,12 +24,12 @@ from upsertcore.cli.options import (
 )
 from upsertcore.cli.output import plan_tables, printable
 from upsertcore.cli.policy_names import POLICY, Source
-from upsertcore.cli.profile_session import Session
 from upsertcore.cli.upsert_rows import ProgressBar, Run, open_input
 from upsertcore.cli.usage import InvalidUsage, parse_pairs
 from upsertcore.files.columns import Columns
 from upsertcore.files.json_rows import parse_json
 from upsertcore.files.reading import read_rows
+from upsertcore.files.rows import InputRow
 from upsertcore.profiles import Rejected
 
 if TYPE_CHECKING:
@@ -66,10 +71,11 @@ def explain(
         session = open_noted(policy, book, settings, bar)
         profile = session.profile
         columns = of_columns.columns(profile.target, profile.path, column_map)
+        run = Run(profile, session.path, session.constants, columns)
         if payload is not None:
-            body = _parse_payload(payload)
+            body = run.payload(_object(payload, columns, bar))
         else:
-            body = _payload_of_row(str(row), session, columns, bar)
+            body = run.payload(_row(str(row), columns, bar))
     try:
         with database_errors(book):
             plan = session.profile.plan(body, **session.path)
@@ -85,17 +91,14 @@ def explain(
         console.print(table)
 
 
-def _payload_of_row(
-    place: str, session: Session, columns: Columns, bar: ProgressBar
-) -> object:
-    """Return the payload that ``upsert`` makes of a row."""
+def _row(place: str, columns: Columns, bar: ProgressBar) -> InputRow:
+    """Return a row of a file."""
     name, _colon, number = place.rpartition(":")
     if not name or not number.isdecimal():
         raise InvalidUsage(
             f"--row: must be FILE:LINE, such as in.csv:12, not {place!r}"
         )
     line = int(number)
-    run = Run(session.profile, session.path, session.constants, columns)
     with (
         noted(columns, bar),
         report_errors(name),
@@ -106,10 +109,22 @@ def _payload_of_row(
             if row.line == line and row.error:
                 raise InvalidUsage(f"--row: {name}: line {line} {row.error}")
             if row.line == line:
-                return run.payload(row)
+                return row
             if row.line > line:
                 break
     raise InvalidUsage(f"--row: {name}: no row begins on line {line}")
+
+
+def _object(argument: str, columns: Columns, bar: ProgressBar) -> InputRow:
+    """Return a payload as the row of a file of objects, with fields renamed."""
+    body = _parse_payload(argument)
+    if isinstance(body, dict):
+        columns.complete = False
+        with noted(columns, bar):
+            renamed = columns.rename_object(body)
+            check_columns(columns)
+        body = body if renamed is None else renamed
+    return InputRow(1, body)
 
 
 def _parse_payload(argument: str) -> object:

@@ -52,6 +52,8 @@ def laws(
     The world has every state of a few contacts and every patch over two normal forms
     of each key, and one field of each distinct declaration. On a terminal, the
     approximate number of calls is printed first.
+
+    Example: upsertcore laws policy.toml --contacts 2
     """
     with report_errors(), ProgressBar() as bar:
         settings = parse_pairs("--set", sets)
