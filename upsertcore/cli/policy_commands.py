@@ -38,17 +38,10 @@ def profiles(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    columns = ["profile", "parameters", "options", "what it is"]
-    cells = [
-        (
-            row["profile"],
-            ", ".join(_parameters(row)),
-            ", ".join(row["options"]),
-            row["description"],
-        )
-        for row in rows
-    ]
-    output_console().print(make_table("profiles", columns, cells))
+    console = output_console()
+    for row in rows:
+        # A table each, so that a narrow terminal does not break words.
+        console.print(make_table(row["description"], (row["profile"], ""), _cells(row)))
 
 
 def _summary(name: str) -> dict[str, Any]:
@@ -67,9 +60,14 @@ def _summary(name: str) -> dict[str, Any]:
     }
 
 
-def _parameters(row: dict[str, Any]) -> Iterator[str]:
-    for parameter in row["parameters"]:
-        yield parameter["name"] + (" (required)" if parameter["required"] else "")
+def _cells(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    parameters = [
+        each["name"] + (" (required)" if each["required"] else "")
+        for each in row["parameters"]
+    ]
+    if parameters:
+        yield "parameters", ", ".join(parameters)
+    yield "options", ", ".join(row["options"])
 
 
 @click.command()
