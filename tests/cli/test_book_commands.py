@@ -153,6 +153,27 @@ class TestBook:
 
         assert "cannot be undone" in run("undo", book, "o.jsonl", code=2).output
 
+    def test_commands_look_after_one_tenant_under_a_given_policy(
+        self, book: str
+    ) -> None:
+        """Contacts of another tenant that share a key stay as they are."""
+        upsert(book, "--set", "scope=t1")
+        upsert(book, "--set", "scope=t2")
+        first, second, *_ = [
+            one["id"] for one in contacts(book) if one["scope"] == "t1"
+        ]
+        of_tenant = ("--scope", "t1", "--policy", "policy.toml")
+        shown = run("duplicates", book, *of_tenant, code=1).output
+        dry = run("merge", book, first, second, *of_tenant, "--dry-run", "--json")
+        run("dedupe", book, "phone", *of_tenant, "--outcomes", "o.jsonl")
+        left = [one["scope"] for one in contacts(book)]
+
+        assert "1 group of 3 contacts" in shown
+        assert json.loads(dry.stdout)["result"] == "merged"
+        assert [left.count("t1"), left.count("t2")] == [2, 4]
+        run("undo", book, "o.jsonl", "--policy", "policy.toml")
+        assert len(contacts(book)) == 8
+
     def test_refusals_of_the_book_are_reported(self, book: str) -> None:
         upsert(book)
         unknown = run("merge", book, "c-8", "c-9", code=2).output

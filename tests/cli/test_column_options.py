@@ -241,3 +241,19 @@ def test_setting_of_reading_that_cannot_be_used_is_refused(
 
     assert message in result.stderr
     assert 1 == result.stderr.count("\n")
+
+
+def test_benchmark_and_explain_take_the_options_of_columns() -> None:
+    """The same rows as upsert: of two columns, one is left out."""
+    Path("in.csv").write_text("Mail|Loyalty\na@x.org|7\n", "utf-8")
+    words = ("--map-file", "map.toml", "--from", "none", "--only-mapped")
+    words += ("--read", "delimiter=|")  # type: ignore[assignment]
+    told = run("explain", "LeadConnector", "--row", "in.csv:2", *words, stdin="")
+    figures = run(
+        *("benchmark", "LeadConnector", "in.csv", "--rounds", "1", "--json"),
+        *words,
+        stdin="",
+    )
+
+    assert "email a@x.org" in " ".join(told.stdout.split())
+    assert 1 == json.loads(figures.stdout)["policies"][0]["results"]["created"]
