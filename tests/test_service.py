@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ def service(
     tenants = {hashlib.sha256(t.encode()).hexdigest(): n for t, n in tokens.items()}
     path = tmp_path / "contacts.db"
     monkeypatch.setenv("TENANTS", json.dumps(tenants))
-    monkeypatch.setenv("DATABASE", f"sqlite:///{path}")
+    monkeypatch.setenv("DATABASE", f"sqlite:///{path}?timeout=0.01")
     monkeypatch.syspath_prepend(EXAMPLES)
     module = importlib.import_module("service")
     yield module, path
@@ -74,6 +75,21 @@ def test_service_reads_if_match_as_its_etag_is_written(service: Any) -> None:
     assert bare.status_code == 400
     assert (read.status_code, read.headers["ETag"]) == (200, '"2"')
     assert read.json() == fresh.json()["contact"]
+
+
+def test_service_asks_to_try_again_while_the_database_is_locked(service: Any) -> None:
+    module, path = service
+    with TestClient(module.app, headers=header("token-a")) as client:
+        module.engine.dispose()
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        locked = client.post("/contacts/upsert", json={"email": "ada@x.org"})
+        other.execute("ROLLBACK")
+        free = client.post("/contacts/upsert", json={"email": "ada@x.org"})
+        other.close()
+
+    assert (locked.status_code, locked.json()["error"]) == (503, "Overtaken")
+    assert free.status_code == 201
 
 
 def test_service_answers_a_repeated_call_with_the_first_outcome(service: Any) -> None:

@@ -37,6 +37,7 @@ STATUS: dict[type[Exception], int] = {
     errors.KeysDisagree: 409,
     errors.KeyInUse: 409,
     errors.StaleVersion: 412,
+    errors.Overtaken: 503,
 }
 engine = create_engine(os.environ.get("DATABASE", "sqlite:///contacts.db"))
 book = SqlBook(engine, POLICY, retain_calls=10_000)

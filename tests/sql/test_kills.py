@@ -6,6 +6,7 @@ import random
 import signal
 import sqlite3
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +219,24 @@ class TestSqlite:
                     call()
             assert [contact["email"] for contact in other] == ["ada@x.org"]
         check_tables(book)
+
+    def test_locked_database_is_asked_three_times(
+        self, sqlite: Place, tmp_path: Path
+    ) -> None:
+        """Each time as long as the driver's timeout, while someone waits."""
+        sqlite.new_book(POLICY)
+        engine, asked = sqlite.engine(connect_args={"timeout": 0}), count()
+
+        def count_begin(*arguments: Any) -> None:
+            if arguments[2] == "BEGIN IMMEDIATE":
+                next(asked)
+
+        event.listen(engine, "before_cursor_execute", count_begin)
+        with closing(sqlite3.connect(tmp_path / "book.db")) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            with pytest.raises(errors.Overtaken, match="database is locked"):
+                SqlBook(engine, POLICY, tables=sqlite.tables).upsert(ADA)
+        assert next(asked) == 3
 
     def test_read_only_database_is_an_error_and_is_read(
         self, sqlite: Place, tmp_path: Path

@@ -38,6 +38,7 @@ class Database(Protocol):
 
     can_store_nul: bool
     locks_rows: bool
+    attempts: int
     revision: str
     insert: Any
 
@@ -75,6 +76,8 @@ class SQLite:
 
     can_store_nul = True
     locks_rows = False
+    # Each waits as long as the driver's timeout, and what waits is a request.
+    attempts = 3
     revision = "version"
     insert = staticmethod(sqlite.insert)
 
@@ -153,6 +156,7 @@ class PostgreSQL:
 
     can_store_nul = False
     locks_rows = True
+    attempts = 20
     # An undo puts a version back, so a version may be given twice.
     revision = "xmin::text"
     insert = staticmethod(postgresql.insert)

@@ -61,7 +61,6 @@ __all__ = ["SqlStore"]
 
 T = TypeVar("T")
 
-_MAX_ATTEMPTS = 20
 _OPTIMISTIC = 3
 """How many attempts of a call lock no contacts."""
 
@@ -304,11 +303,11 @@ class SqlStore:
         Do work in a writing transaction, again where another one was first.
 
         Raises:
-            Overtaken: If it was overtaken many times, or within the caller's
+            Overtaken: If it was overtaken each time, or within the caller's
                 transaction, which has to begin again.
         """
         last: Exception | None = None
-        attempts = _MAX_ATTEMPTS if self.is_own else 1
+        attempts = self.database.attempts if self.is_own else 1
         for attempt in range(attempts):
             try:
                 with self.begin("write", locks_rows=attempt >= _OPTIMISTIC) as begun:
