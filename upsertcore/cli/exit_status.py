@@ -21,6 +21,7 @@ from attrs import Factory, define
 from rich.console import Console
 
 from upsertcore.cli.book_file import BadBook
+from upsertcore.cli.help_format import HelpContext
 from upsertcore.cli.output import printable
 from upsertcore.cli.usage import InvalidUsage
 from upsertcore.files.columns import Columns
@@ -170,6 +171,13 @@ class Program(click.Group):
     >>> Program("program").name
     'program'
     """
+
+    context_class = HelpContext
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, whose help fits the terminal."""
+        cmd.context_class = HelpContext
+        super().add_command(cmd, name)
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run a command; see click."""

@@ -4,6 +4,7 @@ Output of the commands: tables for people, lines of JSON for programs.
 Rules:
     Only counts of the run are shown; nothing is computed here.
     Text from a file is shown without markup and control characters.
+    A table that would break words on a narrow terminal is shown as records.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define
 from rich import box
-from rich.table import Table
+from rich.cells import cell_len
+from rich.measure import Measurement
+from rich.table import Column, Table
 from rich.text import Text
 
 from upsertcore.cli.refusal_counts import RefusalCounts
@@ -26,7 +29,7 @@ from upsertcore.model.contact import Contact
 from upsertcore.values import thaw
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 __all__ = [
     "RunCounts",
@@ -44,6 +47,14 @@ __all__ = [
 _RESULTS = "created", "updated", "unchanged"
 _RATE_WIDTH = len("9,999,999")
 _REASONS = {"blocked": "a placeholder; --set placeholders=false accepts it"}
+
+# A terminal with fewer columns shows tables of text as records.
+_NARROW = 60
+# A word that is longer, such as an address, may be broken.
+_LONG_WORD = 24
+_LABEL_WIDTH = 13
+_RECORD_COLUMNS = 3
+_UNLIMITED = 10_000
 
 # Valid in JSON text, but a terminal may interpret it or a reader end a line there.
 _CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -146,16 +157,79 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+class RecordTable(Table):
+    """
+    A table that is shown as records, a value per line, where it does not fit.
+
+    >>> RecordTable("field", "value").columns[0].header
+    'field'
+    """
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        """Yield the lines of the table, or of its records."""
+        if self._fits(console, options):
+            yield from super().__rich_console__(console, options)
+        else:
+            yield from self._records().__rich_console__(console, options)
+
+    def _fits(self, console: Console, options: ConsoleOptions) -> bool:
+        """Return whether no word needs to be broken, except a long one."""
+        if len(self.columns) < _RECORD_COLUMNS and not self.show_lines:
+            return True
+        unlimited = options.update(width=_UNLIMITED)
+        width = options.max_width
+        if Measurement.get(console, unlimited, self).maximum <= width:
+            return True
+        texts = sum(not column.no_wrap for column in self.columns)
+        if texts > 1 and width < _NARROW:
+            return False
+        # Each column has a space on either side, and so has the table between them.
+        least = sum(_least_width(column) for column in self.columns)
+        return least + 3 * len(self.columns) + 1 <= width
+
+    def _records(self) -> Table:
+        """Return the table with a line for each value that is not blank."""
+        heads = [str(column.header) for column in self.columns]
+        records = make_table(str(self.title), ("", ""), ())
+        records.show_header = False
+        # A title is as wide as its table.
+        records.expand = True
+        records.columns[1].ratio = 1
+        label = records.columns[0]
+        label.width = min(max(map(cell_len, heads)), _LABEL_WIDTH)
+        for values in zip(*(column.cells for column in self.columns), strict=True):
+            lines = [
+                (head, value)
+                for head, value in zip(heads, values, strict=True)
+                if str(value)
+            ]
+            for head, value in lines:
+                records.add_row(head, value)
+            records.add_section()
+        return records
+
+
+def _least_width(column: Column) -> int:
+    """Return the width of the longest word, or of the longest line of a figure."""
+    lines = [str(each) for each in (column.header, *column.cells)]
+    if column.no_wrap:
+        return max(map(cell_len, lines))
+    words = (word for line in lines for word in line.split())
+    return min(max(map(cell_len, words), default=0), _LONG_WORD)
+
+
 def make_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> Table:
     """
-    Return a table of values.
+    Return a table of values; on a narrow terminal it may be shown as records.
 
     >>> make_table("fields", ["field"], [["email"]]).row_count
     1
     """
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = RecordTable(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, overflow="fold", min_width=len(column))
     for row in rows:
