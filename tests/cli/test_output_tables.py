@@ -28,6 +28,8 @@ from upsertcore.cli.output import (
 from upsertcore.profiles import SalesforceIQ
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
 ADDRESS = "ada.lovelace-of-the-engine@analytical-engines.example"
@@ -179,3 +181,14 @@ def test_table_on_a_terminal_breaks_no_word_and_has_no_color(width: int) -> None
     assert max(map(len, plain.splitlines())) <= width
     for word in ("inboundDndSettings", "clean=birth_date", "items_by('id', 'key')"):
         assert word in plain
+
+
+def test_progress_of_a_long_path_leaves_room_for_the_bar(tmp_path: Path) -> None:
+    """The end of the path is shown, in a third of the line."""
+    path = tmp_path / "a-folder-of-exports" / "export.csv"
+    path.parent.mkdir()
+    path.write_text("email\na@x.org\n", "utf-8")
+    shown = shown_on_terminal(40, "profile", str(path))
+
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert re.search(r"\u2026s/export.csv \S{10,} 100% \d:\d\d:\d\d", plain)

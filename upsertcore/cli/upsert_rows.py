@@ -103,12 +103,17 @@ class ProgressBar:
             position: Returns the current position; called every 500 items.
             total: The final position, None if unknown.
         """
-        task = self._progress.add_task(label, total=total)
+        task = self._progress.add_task(self._fit(label), total=total)
         for number, item in enumerate(items):
             if number % PROGRESS_INTERVAL == 0:
                 self._progress.update(task, completed=position())
             yield item
         self._progress.update(task, completed=total)
+
+    def _fit(self, label: str) -> str:
+        """Return the end of a label, which leaves two thirds of a line to the bar."""
+        width = self._progress.console.width // 3
+        return label if len(label) <= width else f"…{label[1 - width :]}"
 
     @property
     def is_shown(self) -> bool:
@@ -130,7 +135,7 @@ class ProgressBar:
         Returns:
             A function of the number done and the total.
         """
-        task = self._progress.add_task(label, total=None)
+        task = self._progress.add_task(self._fit(label), total=None)
         return lambda count, total: self._progress.update(
             task, completed=count, total=total
         )
