@@ -11,9 +11,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import upsertcore
 from upsertcore.cli import main
 
-ROOT = Path(__file__).parents[2] / "upsertcore"
+ROOT = Path(upsertcore.__file__).parent
 MANUAL = "\n".join(
     (ROOT / page).read_text(encoding="utf-8")
     for page in ("cli/README.md", "evaluation/README.md", "laws/README.md")
