@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from tests.laws.test_state_space import PAIR, SINGLE, line
 from upsertcore import ContactBook, Policy, field, first_match, key, normalize
 from upsertcore.errors import InvalidRows
 from upsertcore.laws import CALLS, LawBroken, Trial, Verdict
@@ -19,10 +20,7 @@ from upsertcore.laws.card_size import _Named, _Patched, parts_of
 from upsertcore.laws.state_space import World
 from upsertcore.laws.trial import State
 from upsertcore.policy.held_forms import held_forms
-from upsertcore.rules import (
-    keep,
-    latest,
-)
+from upsertcore.rules import keep, latest
 
 pytestmark = pytest.mark.full
 
@@ -31,20 +29,6 @@ Row = dict[str, Any]
 Table = Mapping[str, Sequence[Any]]
 
 
-def line(**options: Any) -> Any:
-    return field(key=normalize.exact, **options)
-
-
-def email(**options: Any) -> Any:
-    return field(key=normalize.email, **options)
-
-
-SINGLE = Policy(first_match("id"), {"id": line(unique=True), "name": field()})
-PAIR = Policy(
-    first_match("id", "email"),
-    {"id": line(), "email": email(), "name": field(blank="ignore")},
-    on_ambiguous="oldest",
-)
 ALIASED = Policy(first_match("id"), {"id": line(keep_aliases=True), "name": field()})
 RESTORED = Policy(
     first_match("id"), {"id": line(), "name": field(rule=keep)}, on_deleted="restore"

@@ -200,13 +200,9 @@ class RecordTable(Table):
         label = records.columns[0]
         label.width = min(max(map(cell_len, heads)), _LABEL_WIDTH)
         for values in zip(*(column.cells for column in self.columns), strict=True):
-            lines = [
-                (head, value)
-                for head, value in zip(heads, values, strict=True)
-                if str(value)
-            ]
-            for head, value in lines:
-                records.add_row(head, value)
+            for head, value in zip(heads, values, strict=True):
+                if str(value):
+                    records.add_row(head, value)
             records.add_section()
         return records
 
